@@ -1,0 +1,50 @@
+#include "format/head_header.h"
+
+#include "support/bytes.h"
+#include "support/golden.h"
+#include "unit/format/structure_checks.h"
+
+#include <catch2/catch.hpp>
+
+namespace topicfs {
+namespace {
+
+using test::Bytes;
+
+const HeadHeader kGolden = {Position{0x1112131415161718}, TimestampMs{1'795'266'000'000}};
+
+TEST_CASE("HeadHeader: the golden block decodes to what stands in it, and encoding gives the block") {
+    const Bytes golden = test::read_golden_hex("head_header.hex");
+    REQUIRE(golden.size() == kHeadHeaderBytes);
+    CHECK(decode_head_header(golden).value() == kGolden);
+    CHECK(test::hex_dump(encode_head_header(kGolden)) == test::hex_dump(golden));
+}
+
+TEST_CASE("HeadHeader: the extremes come back") {
+    for (const HeadHeader& header : {HeadHeader{Position{0}, TimestampMs{INT64_MIN}},
+                                     HeadHeader{Position{kPositionMax}, TimestampMs{INT64_MAX}}}) {
+        CHECK(decode_head_header(encode_head_header(header)).value() == header);
+    }
+}
+
+TEST_CASE("HeadHeader: raw bytes behind the block are not looked at") {
+    const auto block = encode_head_header(kGolden);
+    Bytes file(block.begin(), block.end());
+    file.resize(file.size() + 100, std::byte{'x'});
+    CHECK(decode_head_header(file).value() == kGolden);
+}
+
+TEST_CASE("HeadHeader: cut at any byte or with any bit flipped it is damaged") {
+    test::check_damage(encode_head_header(kGolden), decode_head_header);
+}
+
+TEST_CASE("HeadHeader: what a later version wrote is newer, unknown compatible flags do no harm") {
+    test::check_versions(encode_head_header(kGolden), decode_head_header);
+}
+
+TEST_CASE("HeadHeader: an impossible base is damaged") {
+    CHECK(decode_head_header(encode_head_header({Position{kPositionMax + 1}, {}})).error().code == ErrorCode::kDamaged);
+}
+
+}  // namespace
+}  // namespace topicfs

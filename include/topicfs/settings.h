@@ -1,0 +1,53 @@
+// The settings of a topic, with Kafka's names and meanings where Kafka has them.
+//
+// A TopicSettings is a value. Text goes in and out through set_setting and get_setting, which know every setting's range;
+// what they refuse leaves the value as it was.
+#pragma once
+
+#include <topicfs/result.h>
+#include <topicfs/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace topicfs {
+
+struct TopicSettings {
+    std::uint32_t num_partitions = 1;                     // of a new topic; raising it adds partitions
+    std::uint32_t segment_bytes = 1u << 30;               // stored bytes at which a new segment is begun
+    std::uint64_t segment_ms = 7ull * 24 * 3600 * 1000;   // age at which a new segment is begun
+    Codec compression_type = Codec::kLz4;
+    int compression_lz4_level = 1;
+    int compression_zstd_level = 1;
+    std::uint32_t seal_bytes = 1u << 20;                  // unsealed bytes at which head becomes a batch
+    std::uint64_t seal_ms = 15000;                        // age of the oldest unsealed byte at which it does
+    std::optional<std::uint64_t> flush_messages;          // records after which head is synced; off
+    std::optional<std::uint64_t> flush_ms;                // age of the oldest unsynced record at which head is; off
+    std::optional<std::uint8_t> record_delimiter = '\n';  // the last byte of a record; none makes a byte log
+
+    int compression_level() const {
+        return compression_type == Codec::kZstd ? compression_zstd_level : compression_lz4_level;
+    }
+    friend bool operator==(const TopicSettings&, const TopicSettings&) = default;
+};
+
+struct SettingInfo {
+    const char* key;
+    const char* meaning;  // one sentence
+    const char* range;    // for people: "4096 to 2147483647 bytes"
+};
+
+// Every setting of a topic, in the order in which they are shown.
+std::span<const SettingInfo> topic_setting_infos();
+
+// The value as text, in base units. kNotFound where there is no such setting.
+Result<std::string> get_setting(const TopicSettings& settings, std::string_view key);
+
+// Parses and checks. kNotFound where there is no such setting; kInvalid, with the value, its unit and its range in the message,
+// where it does not parse or is out of range. White space around the value is ignored.
+Result<void> set_setting(TopicSettings& settings, std::string_view key, std::string_view value);
+
+}  // namespace topicfs

@@ -1,0 +1,203 @@
+// The engine: a store of topics, each of some partitions, each an append-only log of bytes that are counted as records.
+//
+//     auto store = topicfs::open_store("/var/lib/app-log");
+//     auto topic = (*store)->create_topic("orders");
+//     auto partition = (*topic)->partition(0);
+//     (*partition)->append(bytes);
+//
+// Ownership: a Store owns its topics and they their partitions; the shared pointers handed out stay usable as long as the
+// Store lives. The Store must be the last to go. One process at a time owns a store (flock on its `lock` file).
+// Threads: every member of these classes may be called from any thread at any time.
+//
+// What is durable when: append() has returned: the bytes are in the kernel's page cache and outlive the death of this
+// process. sync() has returned: they outlive a power cut. Errors are in error.h.
+#pragma once
+
+#include <topicfs/result.h>
+#include <topicfs/settings.h>
+#include <topicfs/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace topicfs {
+
+// Names follow Kafka: [A-Za-z0-9._-], 1 to 249 bytes, no leading dot.
+inline constexpr std::size_t kTopicNameBytesMax = 249;
+// kInvalid, or kNameTooLong.
+Result<void> check_topic_name(std::string_view name);
+
+inline constexpr std::uint32_t kPartitionsMax = 100000;  // of one topic
+
+// Owner, permission bits and times of a topic, a partition or the root, as stat(2) shows them.
+struct Attributes {
+    std::uint32_t uid = 0;
+    std::uint32_t gid = 0;
+    std::uint32_t mode = 0;     // permission bits with set-id and sticky bits, 07777
+    std::int64_t atime_ns = 0;  // since the Unix epoch
+    std::int64_t mtime_ns = 0;
+    std::int64_t ctime_ns = 0;
+};
+
+// What to change; the change time becomes now.
+struct AttributesChange {
+    std::optional<std::uint32_t> uid;
+    std::optional<std::uint32_t> gid;
+    std::optional<std::uint32_t> mode;
+    std::optional<std::int64_t> atime_ns;
+    std::optional<std::int64_t> mtime_ns;
+};
+
+struct SegmentStatus {
+    Position base;
+    Position end;
+    std::uint64_t stored_bytes = 0;  // the file's length
+    std::uint64_t disk_bytes = 0;    // allocated, its index included
+    Codec codec = Codec::kNone;      // of its newest batch
+};
+
+// A range of positions whose bytes cannot be served, and why.
+struct DamagedRange {
+    Position from;
+    Position to;
+    std::string reason;
+};
+
+struct PartitionStatus {
+    Position start;
+    Offset start_offset;
+    Position sealed_end;      // positions below are in segments
+    Position durable_sealed_end;
+    Position end;
+    Offset end_offset;        // records, an unfinished last one not counted
+    std::uint64_t head_disk_bytes = 0;
+    std::vector<SegmentStatus> segments;
+    std::vector<DamagedRange> damaged;
+    std::string failed;       // why appends are refused (kReadOnly); empty where they are not
+    TimestampMs last_append;  // 0 where there was none
+
+    std::uint64_t raw_bytes() const { return end - start; }
+    std::uint64_t stored_bytes() const;  // of all segments
+    std::uint64_t disk_bytes() const;    // what stat's st_blocks is made of: segments, indexes, head, books
+};
+
+struct Found {
+    Position position;
+    Offset offset;
+    friend bool operator==(const Found&, const Found&) = default;
+};
+
+class Partition {
+public:
+    virtual ~Partition() = default;
+
+    virtual std::uint32_t number() const = 0;
+
+    // Appends `bytes`, never mixed with those of another append. Returns how many were stored: all of them, or fewer where
+    // the disk became full on the way. kSystem (ENOSPC, EFBIG, …) where none were; after EIO the partition is kReadOnly until
+    // the store is reopened. With flush.messages the bytes are durable as that setting says.
+    virtual Result<std::size_t> append(std::span<const std::byte> bytes) = 0;
+
+    // As append, but only where the log ends at `expected`; else kNotPermitted and nothing is stored.
+    virtual Result<std::size_t> append_at(Position expected, std::span<const std::byte> bytes) = 0;
+
+    // All that was appended before the call is durable when this returns. A failure makes the partition kReadOnly until
+    // the store is reopened; a sync is never tried again.
+    virtual Result<void> sync() = 0;
+
+    // Log start and log end. The end can be behind at once, as others append.
+    virtual Position start() const = 0;
+    virtual Result<Position> end() const = 0;
+
+    // Reads from `from` on: fills `into`, or stops short at the log end or before damage. 0 bytes at or behind the log
+    // end. kDamaged where the very first byte cannot be served; kNotFound below the log start.
+    virtual Result<std::size_t> read(Position from, std::span<std::byte> into) = 0;
+
+    // Where a record begins. `offset` at the log end's offset gives the log end (of whole records), behind it kNotFound;
+    // below the log start kNotFound. The cost does not grow with the data.
+    virtual Result<Found> find_offset(Offset offset) = 0;
+
+    // The first record that was appended at or after `time`; the log end where there is none. Times never fall along a partition: a
+    // clock that is set back gives its records the largest time so far.
+    virtual Result<Found> find_time(TimestampMs time) = 0;
+
+    virtual Result<PartitionStatus> status() = 0;
+
+    virtual Attributes attributes() const = 0;
+    virtual Result<void> change_attributes(const AttributesChange& change) = 0;
+    // What stat shows beside: allocated bytes, cheaply (status() counts segments one by one).
+    virtual std::uint64_t disk_bytes() const = 0;
+};
+
+class Topic {
+public:
+    virtual ~Topic() = default;
+
+    virtual const std::string& name() const = 0;
+    // Below 2^38, unique in the store, kept for the topic's life; for building inode numbers.
+    virtual std::uint64_t id() const = 0;
+
+    virtual std::uint32_t partition_count() const = 0;
+    // kNotFound at or above partition_count().
+    virtual Result<std::shared_ptr<Partition>> partition(std::uint32_t number) const = 0;
+    // Adds the next partition; kExists where `number` is there already, kInvalid where it would leave a gap. Durable on return.
+    virtual Result<std::shared_ptr<Partition>> add_partition(std::uint32_t number, const Attributes& attributes) = 0;
+
+    virtual Attributes attributes() const = 0;
+    virtual Result<void> change_attributes(const AttributesChange& change) = 0;
+
+    virtual TopicSettings settings() const = 0;
+    // Validated, durable on return, in force at once. kInvalid, kNotFound.
+    virtual Result<void> set(std::string_view key, std::string_view value) = 0;
+
+    // The topic in figures, JSON; the schema is in FORMAT.md, "Status".
+    virtual Result<std::string> status_json() = 0;
+};
+
+class Store {
+public:
+    // Closes: see close(); what goes wrong is logged.
+    virtual ~Store() = default;
+
+    // Names in order.
+    virtual std::vector<std::string> topic_names() const = 0;
+    virtual Result<std::shared_ptr<Topic>> topic(std::string_view name) const = 0;  // kNotFound
+    // With the default settings; durable on return. kExists, kInvalid, kNameTooLong.
+    virtual Result<std::shared_ptr<Topic>> create_topic(std::string_view name, const Attributes& attributes) = 0;
+    // As above, owned by the calling process's user, mode 0755.
+    Result<std::shared_ptr<Topic>> create_topic(std::string_view name);
+    // Only a topic without records: else kNotEmpty. Durable on return.
+    virtual Result<void> remove_topic(std::string_view name) = 0;
+
+    // Of the root of the tree.
+    virtual Attributes attributes() const = 0;
+    virtual Result<void> change_attributes(const AttributesChange& change) = 0;
+
+    // What new topics start with.
+    virtual TopicSettings default_settings() const = 0;
+    virtual Result<void> set_default(std::string_view key, std::string_view value) = 0;
+
+    virtual Result<std::string> status_json() = 0;
+
+    // Lets nothing unsealed behind, as far as that goes in some seconds; what is left is safe in head. Syncs all, records a clean
+    // end, gives up the lock. Appends and reads that come later fail. A second call does nothing.
+    virtual Result<void> close() = 0;
+};
+
+struct StoreOptions {
+    bool create = true;         // make a store where the directory is empty or missing
+    bool read_only = false;     // reads only, beside a daemon too: no lock, no thread, nothing is written
+    bool maintenance = true;    // threads that seal and sync; without them the caller does (tests)
+};
+
+// Opens or makes a store. kNotOurs: the directory holds other things (nothing is written into it). kBusy: a daemon owns it.
+// kNewerFormat. kSystem: not a directory, not writable, …
+Result<std::unique_ptr<Store>> open_store(const std::string& directory, const StoreOptions& options = {});
+
+}  // namespace topicfs

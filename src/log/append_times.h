@@ -1,0 +1,81 @@
+// When the bytes of head were appended, to 10 ms: a list in memory, and the same in the times file, which outlives the daemon.
+//
+// Times never fall along a partition: where the clock was set back, records get the largest time so far.
+// The list holds what lies behind the durable sealed end; what is sealed and durable has its times in the batch headers.
+//
+// Threads: all members may be called from any thread. Nothing here is ever synced: after a power cut the times of what is in head are
+// the next start's. The file is written at most once in 10 ms, and less often when nothing was sealed for long, so that the
+// ring never overwrites what is still needed.
+#pragma once
+
+#include "format/batch.h"
+#include "format/times_entry.h"
+#include "io/file_system.h"
+
+#include <topicfs/types.h>
+
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace topicfs {
+
+class AppendTimes {
+public:
+    // Contract: the time of a record is right to 10 ms.
+    static constexpr std::int64_t kResolutionMs = 10;
+
+    AppendTimes(FileSystem& fs, std::string path) : fs_(fs), path_(std::move(path)) {}
+
+    // Takes over what the file holds from `from` up to the log end `to`; a file that is missing or damaged holds nothing. `floor` is the
+    // largest time given below `from`. Entries behind `to` are of bytes that a power cut took: others will stand there.
+    void load(Position from, Position to, TimestampMs floor);
+
+    // Forgets all and says: from `from` on, `time`. For bytes that came while no daemon ran, or that a power cut left.
+    // Not made durable; the caller syncs the file by sync() where that is wanted.
+    Result<void> restart(Position from, TimestampMs time);
+    Result<void> sync();
+
+    // Called before bytes are appended at `end`, one caller at a time. An entry that cannot be stored in the file is kept in
+    // memory all the same; the error is for the log.
+    Result<void> note(Position end, TimestampMs now);
+
+    // The times of [from, to), as a batch header wants them; the first is at raw offset 0.
+    std::vector<BatchTime> slice(Position from, Position to) const;
+    // The time of the byte at `position`.
+    TimestampMs time_at(Position position) const;
+    // The first position at or after `from` with a time of at least `time`; nothing where there is no such entry.
+    std::optional<Position> find(Position from, TimestampMs time) const;
+
+    // What lies before `position` is durable in segments.
+    void forget_before(Position position);
+    // Whether an entry says the time at `position`.
+    bool covers(Position position) const;
+    // The largest time given so far.
+    TimestampMs last() const;
+
+    // Closes the file; the next note opens it again.
+    void close_file();
+
+private:
+    struct Entry {
+        Position position;
+        TimestampMs time;
+    };
+
+    std::int64_t interval_ms() const;
+    Result<void> store(const TimesEntry& entry);
+    TimestampMs time_at_locked(Position position) const;
+
+    FileSystem& fs_;
+    const std::string path_;
+    mutable std::mutex mutex_;
+    File file_;
+    std::deque<Entry> entries_;  // positions and times never fall
+    TimestampMs floor_;          // the largest time of what was forgotten
+    std::uint64_t next_sequence_ = 0;
+};
+
+}  // namespace topicfs

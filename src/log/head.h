@@ -1,0 +1,65 @@
+// Head: the raw, newest bytes of a partition behind one header block. File offset = header block + position - base.
+//
+// The file is the truth about the log end: end() asks the kernel each time, so that whoever else appends to the same file is
+// seen at once. Appends go through O_APPEND and are never mixed: the kernel holds the inode's lock for each write(2).
+//
+// Threads: all members may be called from any thread. Durability: append() leaves bytes in the page cache (they outlive the
+// process); sync() makes all that was appended before it durable.
+#pragma once
+
+#include "format/head_header.h"
+#include "io/file_system.h"
+
+#include <topicfs/types.h>
+
+#include <memory>
+#include <string>
+
+namespace topicfs {
+
+class Head {
+public:
+    enum class Access { kRead, kReadAppend };
+
+    // Makes an empty head at `base` in `directory` by a temporary name; the file is durable on return, its name once the
+    // directory is synced.
+    static Result<void> create(FileSystem& fs, const std::string& directory, Position base, TimestampMs now);
+    // kDamaged where the header fails its check or names another base; kNewerFormat.
+    static Result<std::shared_ptr<Head>> open(FileSystem& fs, const std::string& directory, Position base, Access access);
+
+    Head(FileSystem& fs, File file, HeadHeader header) : fs_(fs), file_(std::move(file)), header_(header) {}
+    ~Head();
+    Head(const Head&) = delete;
+    Head& operator=(const Head&) = delete;
+
+    Position base() const { return header_.base; }
+    const HeadHeader& header() const { return header_; }
+    const File& file() const { return file_; }
+
+    Result<Position> end() const;
+    Result<FileInfo> info() const { return fs_.info(file_); }
+
+    // See append() of io/file_system.h for what a short count means.
+    Result<std::size_t> append(std::span<const std::byte> bytes);
+    // From `from` (at or above base) on; short at the end. What was punched reads as zeros: the caller knows what was.
+    Result<std::size_t> read(Position from, std::span<std::byte> into) const;
+    Result<void> sync();
+
+    // Sets the log end. Growing leaves a hole, which must lie below the sealed end.
+    Result<void> set_end(Position end);
+    // Gives back whole blocks of [from, to).
+    Result<void> punch(Position from, Position to);
+    // The first position at or after `from` that no data is stored for; the end where all is.
+    Result<Position> first_hole(Position from) const;
+    // The first position at or after `from` that data is stored for; the end where there is none.
+    Result<Position> first_data(Position from) const;
+
+private:
+    std::uint64_t file_offset(Position position) const { return kHeadHeaderBytes + (position - header_.base); }
+
+    FileSystem& fs_;
+    File file_;
+    HeadHeader header_;
+};
+
+}  // namespace topicfs

@@ -1,0 +1,481 @@
+// Opening a partition, appending to it and syncing it. Sealing is in partition_seal.cpp, reading in partition_read.cpp.
+#include "log/partition_log.h"
+
+#include "base/log.h"
+#include "log/layout.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace topicfs {
+
+namespace {
+
+constexpr std::size_t kNulScanBytes = 1u << 16;
+
+// After these nothing is known to be wrong with the file: the next append may well succeed.
+bool append_may_be_tried_again(const Error& error) {
+    switch (error.system_errno) {
+        case ENOSPC:
+        case EDQUOT:
+        case EFBIG:
+        case EINTR:
+        case EAGAIN:
+        case ENOMEM:
+        case EMFILE:
+        case ENFILE: return true;
+        default: return false;
+    }
+}
+
+template <typename T>
+void raise_to(std::atomic<T>& what, T value) {
+    T seen = what.load();
+    while (seen < value && !what.compare_exchange_weak(seen, value)) {
+    }
+}
+
+}  // namespace
+
+Result<void> PartitionLog::create_files(FileSystem& fs, const std::string& directory, TimestampMs now, bool sync) {
+    const auto write_new = [&](const std::string& name, std::span<const std::byte> content) -> Result<void> {
+        TOPICFS_TRY_ASSIGN(const File file, fs.open(directory + "/" + name, O_RDWR | O_CREAT | O_TRUNC));
+        TOPICFS_TRY(write_at(fs, file, content, 0));
+        return sync ? fs.fsync(file) : Result<void>{};
+    };
+    TOPICFS_TRY(write_new(head_file_name(Position{0}), encode_head_header({Position{0}, now})));
+    RecoveryPoint point;
+    point.sequence = 1;
+    std::array<std::byte, kRecoveryFileBytes> recovery{};
+    const auto slot = encode_recovery_slot(point);
+    std::copy(slot.begin(), slot.end(), recovery.begin());
+    TOPICFS_TRY(write_new(kRecoveryFileName, recovery));
+    return sync ? sync_directory(fs, directory) : Result<void>{};
+}
+
+bool PartitionLog::retire_if_empty() {
+    const std::scoped_lock appends(append_mutex_);
+    const auto log_end = end();
+    if (!log_end || *log_end != start_) {
+        return false;
+    }
+    retire("the topic was removed");
+    return true;
+}
+
+void PartitionLog::retire(const std::string& reason) {
+    const std::scoped_lock lock(mutex_);
+    failure_before_ = failure_;
+    failure_ = reason;
+    failed_ = true;
+}
+
+void PartitionLog::reinstate() {
+    const std::scoped_lock lock(mutex_);
+    failure_ = std::exchange(failure_before_, {});  // What had failed stays failed.
+    failed_ = !failure_.empty();
+}
+
+PartitionLog::PartitionLog(const PartitionEnvironment& environment, std::string directory,
+                           std::shared_ptr<const TopicSettings> settings)
+    : env_(environment), directory_(std::move(directory)), settings_(std::move(settings)) {}
+
+Result<std::shared_ptr<PartitionLog>> PartitionLog::open(const PartitionEnvironment& environment,
+                                                         std::string directory,
+                                                         std::shared_ptr<const TopicSettings> settings,
+                                                         bool power_was_cut) {
+    std::shared_ptr<PartitionLog> log(new PartitionLog(environment, std::move(directory), std::move(settings)));
+    TOPICFS_TRY(log->recover(power_was_cut));
+    return log;
+}
+
+Result<void> PartitionLog::recover(bool power_was_cut) {
+    RecoveryOptions options;
+    options.power_was_cut = power_was_cut;
+    options.read_only = env_.read_only;
+    options.delimiter = settings()->record_delimiter;
+    options.now = env_.clock.now();
+    TOPICFS_TRY_ASSIGN(Recovered recovered, recover_partition(env_.fs, directory_, options));
+    if (env_.read_only && power_was_cut) {
+        end_limit_ = recovered.end;
+    }
+    const Position lost_end = recovered.lost_end;
+    const bool times_unknown = recovered.times_unknown;
+    TOPICFS_TRY(adopt(std::move(recovered)));
+    const Position sealed = sealed_end();
+    if (!env_.read_only) {
+        TOPICFS_TRY_ASSIGN(const Position log_end, end());
+        if (log_end > sealed && (times_unknown || !times_->covers(sealed))) {
+            auto kept = times_->restart(sealed, options.now);
+            if (kept) {
+                kept = times_->sync();
+            }
+            if (!kept) {  // On a full disk, say.
+                log_warning(kept.error().message() + "; after a restart these records may have a later time");
+            }
+        }
+        if (lost_end > log_end) {
+            TOPICFS_TRY(skip_lost_positions(lost_end));
+        }
+        schedule_seal(log_end);
+        close_idle();  // Nothing is kept open for a partition that nobody uses.
+    }
+    return {};
+}
+
+Result<void> PartitionLog::adopt(Recovered recovered) {
+    const std::scoped_lock lock(mutex_);
+    const RecoveryPoint& point = recovered.point;
+    segments_ = std::move(recovered.segments);
+    head_ = std::move(recovered.head);
+    closed_end_ = recovered.end;
+    if (head_) {
+        head_base_ = head_->base();
+        TOPICFS_TRY_ASSIGN(const FileInfo info, head_->info());
+        head_disk_bytes_ = info.disk_bytes;
+    }
+    sealed_end_offset_ = point.sealed_end_offset;
+    damaged_ = std::move(recovered.damaged);
+    new_segment_ = recovered.new_segment;
+    sealed_end_ = point.sealed_end;
+    durable_sealed_end_ = point.sealed_end;
+    punched_end_ = std::max(point.punched_end, head_base_);
+    nul_checked_end_ = std::max(point.sealed_end, point.durable_end);
+    counted_to_ = point.sealed_end;
+    counted_ = 0;
+    if (!times_) {  // A reader beside a daemon comes here again, with others at work.
+        start_ = point.log_start;
+        start_offset_ = point.log_start_offset;
+        times_ = std::make_unique<AppendTimes>(env_.fs, path(times_file_name(head_base_)));
+        recovery_ = std::make_unique<RecoveryFile>(env_.fs, path(kRecoveryFileName), recovered.choice);
+    }
+    times_->load(point.sealed_end, recovered.end, point.last_time);
+    return {};
+}
+
+// Durable positions that are lost are never given out again: what head still has is sealed, and a new head begins behind them.
+Result<void> PartitionLog::skip_lost_positions(Position lost_end) {
+    BatchBuilder builder;
+    TOPICFS_TRY(seal_due(builder, true));
+    TOPICFS_TRY(checkpoint());
+    const Position old_base = head_base_;
+    TOPICFS_TRY(Head::create(env_.fs, directory_, lost_end, env_.clock.now()));
+    TOPICFS_TRY(recovery_->commit([&](RecoveryPoint& point) {
+        point.sealed_end = lost_end;
+        point.punched_end = lost_end;
+    }));
+    TOPICFS_TRY(env_.fs.unlink(path(head_file_name(old_base))));
+    TOPICFS_TRY_ASSIGN(auto head, Head::open(env_.fs, directory_, lost_end, Head::Access::kReadAppend));
+    const TimestampMs last = times_->last();
+    const std::scoped_lock lock(mutex_);
+    head_ = std::move(head);
+    head_base_ = lost_end;
+    closed_end_ = lost_end;
+    counted_to_ = lost_end;
+    sealed_end_ = lost_end;
+    durable_sealed_end_ = lost_end;
+    punched_end_ = lost_end;
+    nul_checked_end_ = lost_end;
+    times_ = std::make_unique<AppendTimes>(env_.fs, path(times_file_name(lost_end)));
+    times_->load(lost_end, lost_end, last);
+    return {};
+}
+
+std::shared_ptr<const TopicSettings> PartitionLog::settings() const {
+    const std::scoped_lock lock(mutex_);
+    return settings_;
+}
+
+void PartitionLog::set_settings(std::shared_ptr<const TopicSettings> settings) {
+    {
+        const std::scoped_lock lock(mutex_);
+        settings_ = std::move(settings);
+    }
+    seal_scheduled_ = INT64_MAX;  // What was scheduled by the old settings may be too late by the new ones.
+    flush_scheduled_ = INT64_MAX;
+    if (const auto log_end = end()) {
+        schedule_seal(*log_end);
+    }
+}
+
+Result<std::shared_ptr<Head>> PartitionLog::head() {
+    const std::scoped_lock lock(mutex_);
+    head_used_ = true;
+    if (!head_) {
+        TOPICFS_TRY_ASSIGN(head_, Head::open(env_.fs, directory_, head_base_, Head::Access::kReadAppend));
+    }
+    return head_;
+}
+
+Result<Position> PartitionLog::end() {
+    std::shared_ptr<Head> open;
+    {
+        const std::scoped_lock lock(mutex_);
+        if (end_limit_ || !head_) {
+            return end_limit_.value_or(closed_end_);
+        }
+        open = head_;
+    }
+    TOPICFS_TRY_ASSIGN(const Position log_end, open->end());
+    return std::max(log_end, sealed_end());
+}
+
+Result<std::size_t> PartitionLog::append(std::span<const std::byte> bytes, std::optional<Position> expected) {
+    if (env_.read_only) {
+        return make_error(ErrorCode::kReadOnly, "append to", directory_, "the store is open for reading only");
+    }
+    Position log_end;
+    std::size_t stored = 0;
+    {
+        const std::scoped_lock lock(append_mutex_);
+        if (failed_) {
+            return make_error(ErrorCode::kReadOnly, "append to", directory_, failure());
+        }
+        TOPICFS_TRY_ASSIGN(const std::shared_ptr<Head> open, head());
+        TOPICFS_TRY_ASSIGN(log_end, open->end());
+        if (expected && *expected != log_end) {
+            return make_error(ErrorCode::kNotPermitted, "write to", directory_,
+                              "the write begins elsewhere than at the log end");
+        }
+        if (bytes.empty()) {
+            return std::size_t{0};
+        }
+        TOPICFS_TRY_ASSIGN(stored, append_locked(*open, log_end, bytes));
+    }
+    after_append(log_end + stored, bytes.first(stored));
+    const std::shared_ptr<const TopicSettings> now = settings();
+    if (now->flush_messages) {
+        const std::uint64_t ended = count_records(bytes.first(stored), now->record_delimiter);
+        if (*now->flush_messages == 1 || (unflushed_records_ += ended) >= *now->flush_messages) {
+            TOPICFS_TRY(sync());
+        }
+    }
+    return stored;
+}
+
+Result<std::size_t> PartitionLog::append_locked(Head& open, Position log_end, std::span<const std::byte> bytes) {
+    if (bytes.size() > kPositionMax - log_end.value) {
+        return system_error(EFBIG, "append to", directory_);
+    }
+    // The time is noted first: so no byte in head is ever without one.
+    if (const auto noted = times_->note(log_end, env_.clock.now()); !noted) {
+        log_warning(noted.error().message() + "; after a restart these records may have a later time");
+    }
+    auto stored = open.append(bytes);
+    if (!stored && !append_may_be_tried_again(stored.error())) {
+        fail(stored.error());
+    }
+    return stored;
+}
+
+void PartitionLog::after_append(Position log_end, std::span<const std::byte> stored) {
+    if (stored.empty() || env_.work == nullptr) {
+        return;
+    }
+    schedule_seal(log_end);
+    const std::optional<std::uint64_t> flush_ms = settings()->flush_ms;
+    std::int64_t none = INT64_MAX;
+    if (flush_ms && flush_scheduled_.load() == none) {
+        const std::int64_t due = env_.clock.monotonic_ms() + static_cast<std::int64_t>(*flush_ms);
+        if (flush_scheduled_.compare_exchange_strong(none, due)) {
+            env_.work->flush_at(*this, due);
+        }
+    }
+}
+
+// Tells the sealer when the bytes up to `log_end` are due, unless it knows of something earlier.
+void PartitionLog::schedule_seal(Position log_end) {
+    const Position sealed = sealed_end();
+    if (env_.work == nullptr || log_end <= sealed || failed_) {
+        return;
+    }
+    const std::shared_ptr<const TopicSettings> now = settings();
+    const bool full = log_end - sealed >= now->seal_bytes;
+    std::int64_t scheduled = seal_scheduled_.load();
+    if (scheduled != INT64_MAX && (!full || scheduled == 0)) {
+        return;
+    }
+    std::int64_t due = 0;  // as soon as can be
+    if (!full) {
+        const std::int64_t age = env_.clock.now() - times_->time_at(sealed);
+        const auto seal_ms = static_cast<std::int64_t>(now->seal_ms);
+        due = env_.clock.monotonic_ms() + seal_ms - std::clamp<std::int64_t>(age, 0, seal_ms);
+    }
+    while (due < scheduled) {
+        if (seal_scheduled_.compare_exchange_weak(scheduled, due)) {
+            env_.work->seal_at(*this, due);
+            return;
+        }
+    }
+}
+
+Result<void> PartitionLog::sync() {
+    if (env_.read_only) {
+        return {};
+    }
+    if (failed_) {
+        Error error = system_error(EIO, "sync", directory_);
+        error.detail = failure();
+        return error;
+    }
+    std::shared_ptr<Head> open;
+    {
+        const std::scoped_lock lock(mutex_);
+        open = head_;
+    }
+    if (!open) {
+        return {};  // It is closed only once all of it is durable.
+    }
+    unflushed_records_ = 0;
+    TOPICFS_TRY_ASSIGN(const Position log_end, open->end());
+    if (log_end <= synced_end_.load()) {
+        return {};
+    }
+    auto synced = open->sync();
+    if (synced) {
+        synced = record_durable_nuls(*open, log_end);
+    }
+    if (!synced) {
+        fail(synced.error());
+        return synced;
+    }
+    raise_to(synced_end_, log_end);
+    return {};
+}
+
+// What a power cut leaves unwritten looks like NULs. So where synced bytes hold NULs of their own, the recovery point says that they are
+// durable, before the sync is answered.
+Result<void> PartitionLog::record_durable_nuls(Head& open, Position log_end) {
+    std::array<std::byte, kNulScanBytes> window;
+    Position at = nul_checked_end_.load();
+    bool found = false;
+    while (at < log_end && !found) {
+        const std::size_t want = std::min<std::uint64_t>(window.size(), log_end - at);
+        TOPICFS_TRY_ASSIGN(const std::size_t have, open.read(at, std::span(window).first(want)));
+        found = std::memchr(window.data(), 0, have) != nullptr;
+        if (have == 0) {
+            break;
+        }
+        at = at + have;
+    }
+    if (found) {
+        TOPICFS_TRY(recovery_->commit([&](RecoveryPoint& point) {
+            point.durable_end = std::max(point.durable_end, log_end);
+        }));
+    }
+    raise_to(nul_checked_end_, log_end);
+    return {};
+}
+
+void PartitionLog::flush_due() {
+    flush_scheduled_ = INT64_MAX;
+    if (const auto synced = sync(); !synced) {
+        log_error(synced.error().message());
+    }
+}
+
+void PartitionLog::fail(const Error& error) {
+    {
+        const std::scoped_lock lock(mutex_);
+        if (failed_) {
+            return;
+        }
+        failure_ = error.message();
+        failed_ = true;
+    }
+    log_error(directory_ + ": takes no more appends until the store is opened again: " + error.message());
+}
+
+std::string PartitionLog::failure() const {
+    const std::scoped_lock lock(mutex_);
+    return failure_;
+}
+
+std::uint64_t PartitionLog::disk_bytes() {
+    // The recovery file, and the times file as far as it is filled by a busy partition.
+    constexpr std::uint64_t kBooksBytes = kRecoveryFileBytes + 4096;
+    std::uint64_t sum = kBooksBytes;
+    std::shared_ptr<Head> open;
+    {
+        const std::scoped_lock lock(mutex_);
+        for (const auto& segment : segments_) {
+            sum += segment->disk_bytes();
+        }
+        open = head_;
+        sum += open ? 0 : head_disk_bytes_;
+    }
+    if (open) {
+        const auto info = open->info();
+        sum += info ? info->disk_bytes : 0;
+    }
+    return sum;
+}
+
+Result<PartitionStatus> PartitionLog::status() {
+    PartitionStatus status;
+    TOPICFS_TRY_ASSIGN(const Found log_end_found, log_end());
+    TOPICFS_TRY_ASSIGN(status.end, end());
+    status.end_offset = log_end_found.offset;
+    status.start = start_;
+    status.start_offset = start_offset_;
+    status.durable_sealed_end = durable_sealed_end_.load();
+    status.last_append = last_append();
+    const auto newest_codec = [](Segment& segment) {  // All batches of a segment have the same.
+        const auto origin = segment.origin();
+        segment.close_idle();  // There may be more of them than descriptors.
+        return origin && *origin ? (*origin)->codec : Codec::kNone;
+    };
+    std::vector<Codec> codecs;
+    for (const auto& segment : segments()) {
+        codecs.push_back(newest_codec(*segment));
+    }
+    const std::scoped_lock lock(mutex_);
+    status.sealed_end = sealed_end();
+    status.end = std::max(status.end, status.sealed_end);
+    status.damaged = damaged_;
+    status.failed = failure_;
+    status.head_disk_bytes = head_disk_bytes_;
+    if (head_) {
+        TOPICFS_TRY_ASSIGN(const FileInfo info, head_->info());
+        status.head_disk_bytes = info.disk_bytes;
+    }
+    for (std::size_t i = 0; i < segments_.size(); ++i) {
+        const Position to = i + 1 < segments_.size() ? segments_[i + 1]->base() : status.sealed_end;
+        status.segments.push_back({segments_[i]->base(), to, segments_[i]->bytes(), segments_[i]->disk_bytes(),
+                                   i < codecs.size() ? codecs[i] : settings_->compression_type});
+    }
+    return status;
+}
+
+void PartitionLog::close_idle() {
+    const std::unique_lock appends(append_mutex_, std::try_to_lock);
+    if (!appends.owns_lock() || env_.read_only) {
+        return;
+    }
+    std::vector<std::shared_ptr<Segment>> idle;
+    {
+        const std::scoped_lock lock(mutex_);
+        idle = segments_;
+        if (head_ && !head_used_) {
+            const auto log_end = head_->end();
+            const auto info = head_->info();
+            if (log_end && info && *log_end <= durable_sealed_end_.load()) {
+                closed_end_ = std::max(*log_end, durable_sealed_end_.load());
+                head_disk_bytes_ = info->disk_bytes;
+                head_.reset();
+                times_->close_file();
+            }
+        }
+        head_used_ = false;
+    }
+    for (const auto& segment : idle) {
+        segment->close_idle();
+    }
+}
+
+}  // namespace topicfs

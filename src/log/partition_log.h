@@ -1,0 +1,198 @@
+// One partition: head, segments, times and recovery point put together. Appends go to head; sealing moves bytes from head into
+// segments; a checkpoint makes what was sealed durable and gives head's copy back; reads find each byte where it is.
+//
+// Invariant, by position: punched end <= durable sealed end <= sealed end <= log end. Below the sealed end bytes are read from segments,
+// from it on from head. The punched end is published (in memory and in the recovery file) before head is punched, and whoever has read from
+// head looks at it again afterwards: what he read below it may have been holes, and he reads again, now from the segment.
+//
+// Threads: everything may be called from any thread. Appends of one partition wait for each other, and for nothing else: sealing,
+// checkpoints and syncs hold no lock that an append takes while they do I/O.
+#pragma once
+
+#include "base/clock.h"
+#include "log/append_times.h"
+#include "log/batch_builder.h"
+#include "log/batch_cache.h"
+#include "log/head.h"
+#include "log/recovery.h"
+#include "log/recovery_file.h"
+#include "log/segment.h"
+
+#include <topicfs/settings.h>
+#include <topicfs/store.h>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace topicfs {
+
+class PartitionLog;
+
+// Who seals and flushes; told by partitions when there is something to do. Called from appending threads: must not block.
+class BackgroundWork {
+public:
+    virtual ~BackgroundWork() = default;
+    // At that time of the monotonic clock, or as soon after as can be, call seal_due() / flush_due().
+    virtual void seal_at(PartitionLog& partition, std::int64_t monotonic_ms) = 0;
+    virtual void flush_at(PartitionLog& partition, std::int64_t monotonic_ms) = 0;
+};
+
+struct PartitionEnvironment {
+    FileSystem& fs;
+    const Clock& clock;
+    BatchCache& cache;
+    BackgroundWork* work = nullptr;  // none: the caller seals
+    bool read_only = false;
+};
+
+class PartitionLog : public std::enable_shared_from_this<PartitionLog> {
+public:
+    // The files of an empty partition in the directory, which exists and has none; durable on return with `sync`, else once
+    // the file system was synced.
+    static Result<void> create_files(FileSystem& fs, const std::string& directory, TimestampMs now, bool sync);
+
+    static Result<std::shared_ptr<PartitionLog>> open(const PartitionEnvironment& environment, std::string directory,
+                                                      std::shared_ptr<const TopicSettings> settings,
+                                                      bool power_was_cut);
+
+    // As in Partition (topicfs/store.h).
+    Result<std::size_t> append(std::span<const std::byte> bytes, std::optional<Position> expected = std::nullopt);
+    Result<void> sync();
+    Position start() const { return start_; }
+    Offset start_offset() const { return start_offset_; }
+    Result<Position> end();
+    Result<std::size_t> read(Position from, std::span<std::byte> into);
+    Result<Found> find_offset(Offset offset);
+    Result<Found> find_time(TimestampMs time);
+    Result<PartitionStatus> status();
+    std::uint64_t disk_bytes();
+    TimestampMs last_append() const { return times_->last(); }
+    std::string failure() const;
+
+    void set_settings(std::shared_ptr<const TopicSettings> settings);
+
+    // The sealer's. Seals what is due (all there is with `all`), up to some batches; then says by BackgroundWork when there is more to
+    // do. Returns the raw bytes that were sealed. One caller at a time works, others wait.
+    Result<std::uint64_t> seal_due(BatchBuilder& builder, bool all = false);
+    Position sealed_end() const { return sealed_end_.load(std::memory_order_acquire); }
+
+    // The flusher's: syncs head if flush.ms is over.
+    void flush_due();
+
+    // A checkpoint, in steps so that one syncfs can serve many partitions. One thread.
+    struct Checkpoint {
+        Position sealed_end;
+        Offset sealed_end_offset;
+        TimestampMs last_time;
+        std::vector<std::pair<std::shared_ptr<Segment>, std::uint64_t>> segments;  // unsynced ones and their bytes by then
+        Position segment_base;  // of the newest
+        std::uint64_t segment_bytes = 0;
+        bool new_files = false;
+        std::uint64_t sequence = 0;
+    };
+    bool needs_checkpoint() const;
+    Result<void> checkpoint();                                     // all the steps, with syncs of its own
+    Checkpoint begin_checkpoint();
+    Result<void> sync_segments(const Checkpoint& checkpoint);      // or one syncfs for many
+    Result<void> publish_checkpoint(Checkpoint& checkpoint);       // needs another syncfs, then:
+    Result<void> finish_checkpoint(const Checkpoint& checkpoint);  // head is punched
+    // Any file of the partition's file system synced as a whole.
+    Result<void> sync_file_system();
+    // A sealing or sync that failed: appends are refused from now on.
+    void fail(const Error& error);
+
+    // No appends any more, for a reason that is no failure; whether it is empty is decided together with that.
+    bool retire_if_empty();
+    void retire(const std::string& reason);
+    void reinstate();
+
+    // Closes what was not used since the last call and is not needed.
+    void close_idle();
+
+private:
+    PartitionLog(const PartitionEnvironment& environment, std::string directory,
+                 std::shared_ptr<const TopicSettings> settings);
+    Result<void> recover(bool power_was_cut);
+    Result<void> adopt(Recovered recovered);
+    Result<void> skip_lost_positions(Position lost_end);
+    Result<std::shared_ptr<Head>> head();
+    std::shared_ptr<const TopicSettings> settings() const;
+
+    Result<std::size_t> append_locked(Head& head, Position end, std::span<const std::byte> bytes);
+    void after_append(Position end, std::span<const std::byte> stored);
+    void schedule_seal(Position end);
+    Result<void> record_durable_nuls(Head& head, Position end);
+    std::string path(const std::string& name) const { return directory_ + "/" + name; }
+
+    Result<std::shared_ptr<Segment>> segment_for(const BatchBuilder::Batch& batch, const TopicSettings& settings);
+    Result<bool> has_room(Segment& segment, const BatchBuilder::Batch& batch, const TopicSettings& settings);
+    Result<void> seal_batch(Head& head, BatchBuilder& builder, const TopicSettings& settings, std::uint32_t bytes);
+
+    std::vector<std::shared_ptr<Segment>> segments() const;
+    Result<std::size_t> read_head(Position from, std::span<std::byte> into, bool& again);
+    Result<std::size_t> read_sealed(Position from, std::span<std::byte> into);
+    // A piece of the log with the offset of its first byte's record.
+    struct Piece {
+        BatchCache::Batch batch;
+        IndexEntry entry;
+    };
+    Result<Piece> sealed_piece(Position position);
+    Result<BatchCache::Batch> decoded(const std::shared_ptr<Segment>& segment, const IndexEntry& entry);
+    Error damage(Position from, Position to, const std::string& reason);
+    Result<void> refresh_if_punched(Position from, bool& again);
+
+    Result<Found> found_at(Position position);
+    Result<Found> find_in_head(Offset offset);
+    Result<Found> log_end();
+    Result<std::uint64_t> count_in_head(Position from, Position to);
+    struct SealedEnd {
+        Position position;
+        Offset offset;
+    };
+    SealedEnd sealed_end_pair() const;
+
+    const PartitionEnvironment env_;
+    const std::string directory_;
+
+    std::mutex append_mutex_;  // appends, one at a time
+    std::mutex seal_mutex_;    // sealing, one at a time
+
+    mutable std::mutex mutex_;  // guards what follows; never held across I/O, but to open head
+    std::shared_ptr<const TopicSettings> settings_;
+    std::vector<std::shared_ptr<Segment>> segments_;
+    std::shared_ptr<Head> head_;
+    bool head_used_ = false;
+    Position head_base_;
+    Position closed_end_;          // the log end while head is not open
+    std::uint64_t head_disk_bytes_ = 0;
+    Offset sealed_end_offset_;
+    std::vector<DamagedRange> damaged_;
+    std::string failure_;
+    std::string failure_before_;   // what failure_ was before it was retired
+    Position counted_to_;          // records in head were counted up to here
+    std::uint64_t counted_ = 0;
+    bool new_segment_ = false;     // begin another segment with the next batch
+    std::optional<Segment::Origin> newest_origin_;  // of the newest segment, once asked for
+    bool directory_dirty_ = false;
+
+    Position start_;
+    Offset start_offset_;
+    std::atomic<Position> sealed_end_{};
+    std::atomic<Position> durable_sealed_end_{};
+    std::atomic<Position> punched_end_{};
+    std::atomic<Position> synced_end_{};        // head was synced up to here by this process
+    std::atomic<Position> nul_checked_end_{};
+    std::atomic<bool> failed_{false};
+    std::atomic<std::int64_t> seal_scheduled_{INT64_MAX};
+    std::atomic<std::uint64_t> unflushed_records_{0};
+    std::atomic<std::int64_t> flush_scheduled_{INT64_MAX};
+    std::optional<Position> end_limit_;  // read-only after a power cut: nothing behind it is trusted
+
+    std::unique_ptr<AppendTimes> times_;
+    std::unique_ptr<RecoveryFile> recovery_;
+};
+
+}  // namespace topicfs

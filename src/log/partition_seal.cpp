@@ -1,0 +1,239 @@
+// Sealing: moving bytes from head into segments; and checkpoints: making that durable and giving head's copy back.
+#include "base/log.h"
+#include "log/partition_log.h"
+
+#include <algorithm>
+#include <cerrno>
+
+namespace topicfs {
+
+namespace {
+
+// After so many bytes the sealer looks at other partitions.
+constexpr std::uint64_t kSealAtOnceBytes = 16u << 20;
+constexpr std::int64_t kSealRetryMs = 2000;
+// Holes are punched by whole blocks of the file system.
+constexpr std::uint64_t kPunchBlockBytes = 4096;
+
+void take_over(const PartitionLog::Checkpoint& checkpoint, RecoveryPoint& point) {
+    point.sealed_end = checkpoint.sealed_end;
+    point.sealed_end_offset = checkpoint.sealed_end_offset;
+    point.segment_base = checkpoint.segment_base;
+    point.segment_bytes = checkpoint.segment_bytes;
+    point.last_time = checkpoint.last_time;
+}
+
+}  // namespace
+
+Result<std::uint64_t> PartitionLog::seal_due(BatchBuilder& builder, bool all) {
+    const std::scoped_lock lock(seal_mutex_);
+    seal_scheduled_ = INT64_MAX;
+    std::shared_ptr<Head> open;
+    {
+        const std::scoped_lock state(mutex_);
+        open = head_;
+    }
+    std::uint64_t done = 0;
+    if (!open || failed_) {
+        return done;
+    }
+    const std::shared_ptr<const TopicSettings> now = settings();
+    Position log_end;
+    for (;;) {
+        TOPICFS_TRY_ASSIGN(log_end, open->end());
+        const Position sealed = sealed_end();
+        if (log_end <= sealed || (!all && done >= kSealAtOnceBytes)) {
+            break;
+        }
+        const std::uint64_t unsealed = log_end - sealed;
+        const std::int64_t age = env_.clock.now() - times_->time_at(sealed);
+        if (!all && unsealed < now->seal_bytes && age < static_cast<std::int64_t>(now->seal_ms)) {
+            break;
+        }
+        const auto bytes = static_cast<std::uint32_t>(std::min<std::uint64_t>(unsealed, now->seal_bytes));
+        if (auto outcome = seal_batch(*open, builder, *now, bytes); !outcome) {
+            if (env_.work != nullptr) {
+                const std::int64_t due = env_.clock.monotonic_ms() + kSealRetryMs;
+                seal_scheduled_ = due;
+                env_.work->seal_at(*this, due);
+            }
+            return std::move(outcome).error();
+        }
+        done += bytes;
+    }
+    schedule_seal(log_end);
+    return done;
+}
+
+Result<void> PartitionLog::seal_batch(Head& open, BatchBuilder& builder, const TopicSettings& settings,
+                                      std::uint32_t bytes) {
+    const SealedEnd from = sealed_end_pair();
+    const std::span<std::byte> raw = builder.raw(bytes);
+    TOPICFS_TRY_ASSIGN(const std::size_t have, open.read(from.position, raw));
+    if (have != bytes) {
+        Error error = system_error(EIO, "seal", directory_);
+        error.detail = "head is shorter than it was";
+        return error;
+    }
+    BatchHeader header;
+    header.base_position = from.position;
+    header.base_offset = from.offset;
+    header.times = times_->slice(from.position, from.position + bytes);
+    TOPICFS_TRY_ASSIGN(const BatchBuilder::Batch batch,
+                       builder.build(std::move(header), settings.compression_type, settings.compression_level(),
+                                     settings.record_delimiter));
+    TOPICFS_TRY_ASSIGN(const std::shared_ptr<Segment> segment, segment_for(batch, settings));
+    TOPICFS_TRY(segment->append_batch(batch.header, batch.bytes));
+    const std::scoped_lock lock(mutex_);
+    sealed_end_offset_ = batch.header.end_offset();
+    sealed_end_.store(batch.header.end_position());
+    return {};
+}
+
+// The segment that the batch goes to: the newest, or a new one.
+Result<std::shared_ptr<Segment>> PartitionLog::segment_for(const BatchBuilder::Batch& batch,
+                                                           const TopicSettings& settings) {
+    std::shared_ptr<Segment> newest;
+    {
+        const std::scoped_lock lock(mutex_);
+        if (!segments_.empty() && !new_segment_) {
+            newest = segments_.back();
+        }
+    }
+    if (newest) {
+        TOPICFS_TRY_ASSIGN(const bool room, has_room(*newest, batch, settings));
+        if (room) {
+            return newest;
+        }
+        TOPICFS_TRY(newest->drop_tail());
+    }
+    if (newest && newest->bytes() == 0 && newest->base() == batch.header.base_position) {
+        // Its first batch could not be written, and now it would have another name: two of one base are never left behind.
+        TOPICFS_TRY(env_.fs.unlink(newest->path()));
+        const std::scoped_lock lock(mutex_);
+        segments_.pop_back();
+    }
+    TOPICFS_TRY_ASSIGN(auto created, Segment::create(env_.fs, directory_, batch.header.base_position,
+                                                     batch.header.codec));
+    const std::scoped_lock lock(mutex_);
+    if (!segments_.empty() && segments_.back()->base() == created->base()) {
+        segments_.pop_back();  // What recovery found of it was no batch.
+    }
+    segments_.push_back(created);
+    new_segment_ = false;
+    newest_origin_ = Segment::Origin{batch.header.codec, batch.header.times.front().time};
+    directory_dirty_ = true;
+    return created;
+}
+
+Result<bool> PartitionLog::has_room(Segment& segment, const BatchBuilder::Batch& batch,
+                                    const TopicSettings& settings) {
+    if (segment.bytes() == 0) {
+        // Only its first batch failed: the file is used if it has the right name.
+        return segment.path().ends_with(codec_file_suffix(batch.header.codec));
+    }
+    if (!newest_origin_) {
+        TOPICFS_TRY_ASSIGN(newest_origin_, segment.origin());
+    }
+    const std::int64_t age = newest_origin_ ? env_.clock.now() - newest_origin_->first_time : 0;
+    return newest_origin_ && newest_origin_->codec == batch.header.codec &&
+           age < static_cast<std::int64_t>(settings.segment_ms) &&
+           segment.bytes() + batch.bytes.size() <= settings.segment_bytes;
+}
+
+PartitionLog::SealedEnd PartitionLog::sealed_end_pair() const {
+    const std::scoped_lock lock(mutex_);
+    return {sealed_end_.load(), sealed_end_offset_};
+}
+
+bool PartitionLog::needs_checkpoint() const {
+    return !failed_ && durable_sealed_end_.load() < sealed_end_.load();
+}
+
+Result<void> PartitionLog::checkpoint() {
+    if (!needs_checkpoint()) {
+        return {};
+    }
+    Checkpoint checkpoint = begin_checkpoint();
+    TOPICFS_TRY(sync_segments(checkpoint));
+    auto committed = recovery_->commit([&](RecoveryPoint& point) { take_over(checkpoint, point); });
+    if (!committed) {
+        fail(committed.error());
+        return committed;
+    }
+    return finish_checkpoint(checkpoint);
+}
+
+PartitionLog::Checkpoint PartitionLog::begin_checkpoint() {
+    Checkpoint checkpoint;
+    const std::scoped_lock sealing(seal_mutex_);  // so that sealed end, segments and times belong together
+    const std::scoped_lock lock(mutex_);
+    checkpoint.sealed_end = sealed_end_.load();
+    checkpoint.sealed_end_offset = sealed_end_offset_;
+    checkpoint.last_time = checkpoint.sealed_end.value == 0
+                               ? TimestampMs{0}
+                               : times_->time_at(Position{checkpoint.sealed_end.value - 1});
+    for (const auto& segment : segments_) {
+        if (segment->synced_bytes() < segment->bytes()) {
+            checkpoint.segments.emplace_back(segment, segment->bytes());
+        }
+    }
+    if (!segments_.empty()) {
+        checkpoint.segment_base = segments_.back()->base();
+        checkpoint.segment_bytes = segments_.back()->bytes();
+    }
+    checkpoint.new_files = std::exchange(directory_dirty_, false);
+    return checkpoint;
+}
+
+Result<void> PartitionLog::sync_segments(const Checkpoint& checkpoint) {
+    Result<void> synced;
+    for (const auto& [segment, bytes] : checkpoint.segments) {
+        const bool closed = segment->base() != checkpoint.segment_base;  // Its index changes no more.
+        if (synced) {
+            synced = segment->sync(closed);
+        }
+    }
+    if (synced && checkpoint.new_files) {
+        synced = sync_directory(env_.fs, directory_);
+    }
+    if (!synced) {
+        // What was not written may be gone from the page cache too; head has it, and nothing more is punched.
+        fail(synced.error());
+    }
+    return synced;
+}
+
+Result<void> PartitionLog::publish_checkpoint(Checkpoint& checkpoint) {
+    for (const auto& [segment, bytes] : checkpoint.segments) {
+        segment->note_synced(bytes);
+    }
+    TOPICFS_TRY(recovery_->publish([&](RecoveryPoint& point) { take_over(checkpoint, point); }));
+    checkpoint.sequence = recovery_->point().sequence;
+    return {};
+}
+
+Result<void> PartitionLog::finish_checkpoint(const Checkpoint& checkpoint) {
+    if (checkpoint.sequence != 0) {
+        recovery_->note_synced(checkpoint.sequence);
+    }
+    durable_sealed_end_.store(checkpoint.sealed_end);
+    times_->forget_before(checkpoint.sealed_end);
+    TOPICFS_TRY_ASSIGN(const std::shared_ptr<Head> open, head());
+    const Position from = punched_end_.load();
+    const std::uint64_t whole_blocks = (checkpoint.sealed_end - open->base()) / kPunchBlockBytes * kPunchBlockBytes;
+    const Position to = open->base() + whole_blocks;
+    if (to <= from) {
+        return {};
+    }
+    TOPICFS_TRY(recovery_->publish([&](RecoveryPoint& point) { point.punched_end = to; }));
+    punched_end_.store(to);
+    return open->punch(from, to);
+}
+
+Result<void> PartitionLog::sync_file_system() {
+    TOPICFS_TRY_ASSIGN(const std::shared_ptr<Head> open, head());
+    return env_.fs.syncfs(open->file());
+}
+
+}  // namespace topicfs

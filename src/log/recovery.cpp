@@ -1,0 +1,491 @@
+#include "log/recovery.h"
+
+#include "base/log.h"
+#include "log/layout.h"
+#include "log/segment_scan.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+
+namespace topicfs {
+
+namespace {
+
+class Recovery {
+public:
+    Recovery(FileSystem& fs, const std::string& directory, const RecoveryOptions& options)
+        : fs_(fs), directory_(directory), options_(options) {}
+
+    Result<Recovered> run();
+
+private:
+    Result<void> list_files();
+    Result<void> open_head();
+    Result<void> load_point();
+    Result<RecoveryPoint> point_without_file();
+    Result<bool> head_holds_all();
+    Result<void> keep_to_point();
+    Result<void> scan_segments();
+    Result<bool> scan_one(std::size_t number, std::uint64_t from);
+    Result<bool> pass_damage(const File& file, const SegmentScan& scan, SegmentScanOptions& next);
+    Result<void> begin_at_segment(std::size_t number);
+    void take_batch(const BatchHeader& header);
+    Result<bool> head_has(Position position) const;
+    Result<void> pass_hole();
+    Result<void> cut_at(std::size_t number, std::uint64_t file_offset);
+    Result<void> drop_segments_from(std::size_t number);
+    Result<void> settle_head();
+    Result<void> store_decision();
+    Result<void> repair_head_header(Position base);
+    void note_damage(Position from, Position to, const std::string& reason);
+    std::string path(const std::string& name) const { return directory_ + "/" + name; }
+
+    FileSystem& fs_;
+    const std::string& directory_;
+    const RecoveryOptions& options_;
+    struct Listed {
+        Position base;
+        Codec codec;
+        std::uint64_t bytes;
+        std::uint64_t disk_bytes;
+    };
+    std::vector<Listed> listed_;
+    std::vector<Position> heads_;
+    Recovered out_;
+    Position sealed_end_;
+    Offset sealed_end_offset_;
+    Position head_end_;
+    bool scanned_ = false;
+    Position scanned_from_;  // base of the first segment that was scanned
+};
+
+Result<Recovered> Recovery::run() {
+    // The point first: beside a daemon at work what is listed afterwards can only be more than it vouches for.
+    TOPICFS_TRY_ASSIGN(out_.choice, RecoveryFile::load(fs_, path(kRecoveryFileName)));
+    TOPICFS_TRY(list_files());
+    TOPICFS_TRY(open_head());
+    TOPICFS_TRY(load_point());
+    const auto access = options_.read_only ? Segment::Access::kRead : Segment::Access::kReadWrite;
+    for (const Listed& segment : listed_) {
+        out_.segments.push_back(std::make_shared<Segment>(fs_, directory_, segment.base, segment.codec, segment.bytes,
+                                                          segment.disk_bytes, access));
+    }
+    bool trust_head = out_.choice.has_value() && !options_.power_was_cut;
+    if (trust_head) {
+        TOPICFS_TRY_ASSIGN(trust_head, head_holds_all());
+    }
+    if (trust_head) {
+        TOPICFS_TRY(keep_to_point());
+    } else {
+        scanned_ = true;
+        scanned_from_ = out_.point.segment_base;
+        TOPICFS_TRY(scan_segments());
+    }
+    TOPICFS_TRY(settle_head());
+    if (!options_.read_only) {
+        TOPICFS_TRY(store_decision());
+    }
+    return std::move(out_);
+}
+
+Result<void> Recovery::list_files() {
+    TOPICFS_TRY_ASSIGN(const std::vector<DirectoryEntry> entries, fs_.list(directory_));
+    for (const DirectoryEntry& entry : entries) {
+        const auto name = parse_partition_file_name(entry.name);
+        if (!name || !entry.is_regular) {
+            if (entry.is_regular && entry.name.ends_with(kTemporarySuffix) && !options_.read_only) {
+                TOPICFS_TRY(fs_.unlink(path(entry.name)));  // of a replacement that was never finished
+            }
+            continue;
+        }
+        if (name->kind == PartitionFile::kHead) {
+            heads_.push_back(name->base);
+        } else if (name->kind == PartitionFile::kSegment) {
+            TOPICFS_TRY_ASSIGN(const FileInfo info, fs_.info(path(entry.name)));
+            std::uint64_t disk_bytes = info.disk_bytes;
+            if (const auto index = fs_.info(path(index_file_name(name->base)))) {
+                disk_bytes += index->disk_bytes;
+            }
+            listed_.push_back({name->base, name->codec, info.size, disk_bytes});
+        }
+    }
+    std::sort(listed_.begin(), listed_.end(), [](const Listed& a, const Listed& b) {
+        return std::pair(a.base, a.bytes) < std::pair(b.base, b.bytes);
+    });
+    std::sort(heads_.begin(), heads_.end());
+    return {};
+}
+
+Result<void> Recovery::open_head() {
+    if (heads_.empty()) {
+        return {};
+    }
+    const auto access = options_.read_only ? Head::Access::kRead : Head::Access::kReadAppend;
+    auto head = Head::open(fs_, directory_, heads_.back(), access);
+    if (!head && head.error().code == ErrorCode::kDamaged && !options_.read_only) {
+        // The name says all that the header does; only the header's block is written anew.
+        log_warning(head.error().message() + "; it is written anew from the file's name");
+        TOPICFS_TRY(repair_head_header(heads_.back()));
+        head = Head::open(fs_, directory_, heads_.back(), access);
+    } else if (!head && head.error().code == ErrorCode::kDamaged) {
+        TOPICFS_TRY_ASSIGN(File file, fs_.open(path(head_file_name(heads_.back())), O_RDONLY));
+        head = std::make_shared<Head>(fs_, std::move(file), HeadHeader{heads_.back(), {0}});
+    }
+    if (!head) {
+        return std::move(head).error();
+    }
+    out_.head = std::move(head).value();
+    TOPICFS_TRY_ASSIGN(head_end_, out_.head->end());
+    return {};
+}
+
+Result<void> Recovery::repair_head_header(Position base) {
+    TOPICFS_TRY_ASSIGN(const File file, fs_.open(path(head_file_name(base)), O_RDWR));
+    TOPICFS_TRY(write_at(fs_, file, encode_head_header({base, options_.now}), 0));
+    return fs_.fdatasync(file);
+}
+
+Result<void> Recovery::load_point() {
+    if (out_.choice) {
+        out_.point = out_.choice->point;
+    } else {
+        log_warning(path(kRecoveryFileName) + ": no valid recovery point; all segments are read instead");
+        TOPICFS_TRY_ASSIGN(out_.point, point_without_file());
+    }
+    sealed_end_ = out_.point.sealed_end;
+    sealed_end_offset_ = out_.point.sealed_end_offset;
+    return {};
+}
+
+// A point from which everything is looked at.
+Result<RecoveryPoint> Recovery::point_without_file() {
+    RecoveryPoint point;
+    point.sequence = 1;
+    if (!listed_.empty()) {
+        const Listed& first = listed_.front();
+        TOPICFS_TRY_ASSIGN(const File file, fs_.open(path(segment_file_name(first.base, first.codec)), O_RDONLY));
+        TOPICFS_TRY_ASSIGN(const BatchDecoded decoded, read_batch_header(fs_, file, 0, first.bytes));
+        point.log_start = first.base;
+        point.log_start_offset = decoded.header.base_offset;
+    } else if (!heads_.empty()) {
+        point.log_start = heads_.back();
+    }
+    point.sealed_end = point.log_start;
+    point.sealed_end_offset = point.log_start_offset;
+    point.segment_base = point.log_start;
+    return point;
+}
+
+// Whether the log can go on from head at `position`.
+Result<bool> Recovery::head_has(Position position) const {
+    if (!out_.head || position < out_.head->base()) {
+        return false;
+    }
+    const RecoveryPoint& point = out_.point;
+    if (out_.choice && options_.power_was_cut && position >= std::max(point.sealed_end, point.durable_end)) {
+        return true;  // Nothing from here on was promised; settle_head() judges what the power cut left of head.
+    }
+    if (position >= head_end_) {
+        return false;
+    }
+    if (out_.choice && position >= point.sealed_end) {
+        return true;  // Never punched there.
+    }
+    // Before the sealed end head may be punched, or never have been written: only what is seen to be there counts.
+    TOPICFS_TRY_ASSIGN(const Position trusted, trusted_end(*out_.head, position, options_.delimiter));
+    return trusted > position && trusted >= point.sealed_end;
+}
+
+// Whether head alone has everything behind the recovery point, and the segments everything before it.
+Result<bool> Recovery::head_holds_all() {
+    const RecoveryPoint& point = out_.point;
+    if (!out_.head || out_.head->base() > point.sealed_end || head_end_ < point.sealed_end ||
+        head_end_ < point.durable_end) {
+        return false;
+    }
+    for (const Listed& segment : listed_) {
+        if (segment.base == point.segment_base && point.segment_bytes > 0 && segment.bytes < point.segment_bytes) {
+            return false;
+        }
+        if (segment.base > head_end_) {
+            return false;
+        }
+    }
+    TOPICFS_TRY_ASSIGN(const Position hole, out_.head->first_hole(point.sealed_end));
+    return hole >= head_end_;  // A reader's head may have grown meanwhile.
+}
+
+Result<void> Recovery::keep_to_point() {
+    const RecoveryPoint& point = out_.point;
+    for (std::size_t i = 0; i < out_.segments.size(); ++i) {
+        const Listed& segment = listed_[i];
+        const bool newest = point.segment_bytes > 0 && segment.base == point.segment_base;
+        if (newest && segment.bytes > point.segment_bytes) {
+            TOPICFS_TRY(cut_at(i, point.segment_bytes));
+        }
+        if (segment.base >= point.sealed_end || (segment.base > point.segment_base && point.segment_bytes > 0)) {
+            return drop_segments_from(i);
+        }
+    }
+    return {};
+}
+
+Result<void> Recovery::scan_segments() {
+    const RecoveryPoint point = out_.point;
+    for (std::size_t i = 0; i < out_.segments.size(); ++i) {
+        if (listed_[i].base < point.segment_base) {
+            continue;
+        }
+        if (listed_[i].base > sealed_end_) {
+            // The segment before it lacks its last batches.
+            TOPICFS_TRY_ASSIGN(const bool in_head, head_has(sealed_end_));
+            if (in_head) {
+                return drop_segments_from(i);
+            }
+            note_damage(sealed_end_, listed_[i].base, "no segment holds these bytes");
+        }
+        const bool from_point = listed_[i].base == point.segment_base;
+        const std::size_t before = out_.segments.size();
+        TOPICFS_TRY_ASSIGN(const bool cut, scan_one(i, from_point ? point.segment_bytes : 0));
+        if (cut || out_.segments.size() != before) {
+            return {};
+        }
+    }
+    if (sealed_end_ < point.sealed_end) {
+        // Segments that the recovery point vouches for are short or gone.
+        TOPICFS_TRY_ASSIGN(const bool in_head, head_has(sealed_end_));
+        if (!in_head) {
+            note_damage(sealed_end_, point.sealed_end, "sealed bytes are missing");
+            sealed_end_ = point.sealed_end;
+            sealed_end_offset_ = std::max(sealed_end_offset_, point.sealed_end_offset);
+            out_.new_segment = true;
+        }
+    }
+    return {};
+}
+
+// A segment that is scanned from its start on: the log end before it.
+Result<void> Recovery::begin_at_segment(std::size_t number) {
+    sealed_end_ = listed_[number].base;
+    sealed_end_offset_ = out_.point.log_start_offset;
+    if (number > 0) {
+        TOPICFS_TRY_ASSIGN(const auto last, out_.segments[number - 1]->last_entry());
+        if (last) {
+            sealed_end_offset_ = last->base_offset + last->record_count;
+        }
+    }
+    return {};
+}
+
+// Scans segment `number` from `from` on. True where it was cut, as the log goes on from head or ends.
+Result<bool> Recovery::scan_one(std::size_t number, std::uint64_t from) {
+    const Listed& listed = listed_[number];
+    TOPICFS_TRY_ASSIGN(const File file, fs_.open(path(segment_file_name(listed.base, listed.codec)), O_RDONLY));
+    if (from > listed.bytes) {
+        from = 0;  // It is shorter than the recovery point says: what is left of it is looked at as a whole.
+        out_.new_segment = true;
+        TOPICFS_TRY(begin_at_segment(number));
+    }
+    SegmentScanOptions scan_options;
+    scan_options.stop_at_damage = true;
+    scan_options.from = from;
+    scan_options.expected = from == 0 ? listed.base : sealed_end_;
+    for (;;) {
+        TOPICFS_TRY_ASSIGN(const SegmentScan scan, scan_segment(fs_, file, scan_options, [&](const ScannedBatch& batch) {
+            take_batch(batch.header);
+            return true;
+        }));
+        from = scan.valid_end;
+        if (scan.gaps.empty()) {
+            break;
+        }
+        TOPICFS_TRY_ASSIGN(const bool in_head, head_has(scan.end));
+        if (in_head) {
+            sealed_end_ = scan.end;
+            TOPICFS_TRY(cut_at(number, scan.valid_end));
+            TOPICFS_TRY(drop_segments_from(number + 1));
+            return true;
+        }
+        out_.new_segment = true;
+        TOPICFS_TRY_ASSIGN(const bool more, pass_damage(file, scan, scan_options));
+        if (!more) {
+            break;
+        }
+    }
+    if (from != listed.bytes) {
+        const auto access = options_.read_only ? Segment::Access::kRead : Segment::Access::kReadWrite;
+        out_.segments[number] = std::make_shared<Segment>(fs_, directory_, listed.base, listed.codec, from,
+                                                          listed.disk_bytes, access);
+    }
+    return false;
+}
+
+void Recovery::take_batch(const BatchHeader& header) {
+    if (header.end_position() >= sealed_end_) {
+        sealed_end_ = header.end_position();
+        sealed_end_offset_ = header.end_offset();
+    }
+    out_.point.last_time = std::max(out_.point.last_time, header.times.back().time);
+}
+
+// Notes the damage that `scan` stopped at and lets `next` begin behind it; false where no batch comes behind.
+Result<bool> Recovery::pass_damage(const File& file, const SegmentScan& scan, SegmentScanOptions& next) {
+    SegmentScanOptions search = next;
+    search.stop_at_damage = false;
+    search.from = scan.valid_end;
+    search.expected = scan.end;
+    bool found = false;
+    TOPICFS_TRY(scan_segment(fs_, file, search, [&](const ScannedBatch& batch) {
+        found = true;
+        const BatchHeader& header = batch.header;
+        const bool only_payload = batch.file_offset == scan.valid_end;
+        note_damage(scan.end, only_payload ? header.end_position() : header.base_position, scan.gaps.front().reason);
+        if (only_payload) {
+            take_batch(header);
+        }
+        next.from = batch.file_offset + (only_payload ? header.batch_bytes() : 0);
+        next.expected = only_payload ? header.end_position() : header.base_position;
+        return false;
+    }));
+    return found;
+}
+
+// The segment ends at `file_offset` from now on.
+Result<void> Recovery::cut_at(std::size_t number, std::uint64_t file_offset) {
+    const Listed& listed = listed_[number];
+    const std::string name = path(segment_file_name(listed.base, listed.codec));
+    if (!options_.read_only) {
+        log_info(name + ": what lies behind byte " + std::to_string(file_offset) + " is sealed again from head");
+        TOPICFS_TRY_ASSIGN(const File file, fs_.open(name, O_RDWR));
+        TOPICFS_TRY(fs_.truncate(file, file_offset));
+        TOPICFS_TRY(fs_.fsync(file));
+    }
+    const auto access = options_.read_only ? Segment::Access::kRead : Segment::Access::kReadWrite;
+    out_.segments[number] = std::make_shared<Segment>(fs_, directory_, listed.base, listed.codec, file_offset,
+                                                      listed.disk_bytes, access);
+    return {};
+}
+
+// Head has all that they hold.
+Result<void> Recovery::drop_segments_from(std::size_t number) {
+    if (!options_.read_only) {
+        for (std::size_t i = number; i < listed_.size(); ++i) {
+            log_info(path(segment_file_name(listed_[i].base, listed_[i].codec)) + ": is sealed again from head");
+            TOPICFS_TRY(fs_.unlink(path(segment_file_name(listed_[i].base, listed_[i].codec))));
+            auto gone = fs_.unlink(path(index_file_name(listed_[i].base)));
+            if (!gone && !is_errno(gone.error(), ENOENT)) {
+                return std::move(gone).error();
+            }
+        }
+    }
+    out_.segments.resize(number);
+    return {};
+}
+
+// Bytes between the segments' end and the first that head really holds are lost.
+Result<void> Recovery::pass_hole() {
+    Position from = std::max(sealed_end_, out_.head->base());
+    if (from == sealed_end_ && options_.power_was_cut && from >= std::max(out_.point.durable_end, out_.point.sealed_end)) {
+        return {};  // Nothing behind it was synced: trusted_end() cuts it.
+    }
+    TOPICFS_TRY_ASSIGN(const Position hole, out_.head->first_hole(from));
+    if (hole == from && hole < head_end_) {
+        TOPICFS_TRY_ASSIGN(from, out_.head->first_data(hole));
+    }
+    if (from > sealed_end_) {
+        note_damage(sealed_end_, from, "neither a segment nor head holds these bytes");
+        sealed_end_ = from;
+        out_.new_segment = true;
+    }
+    return {};
+}
+
+Result<void> Recovery::settle_head() {
+    RecoveryPoint& point = out_.point;
+    if (scanned_ && out_.head && head_end_ > sealed_end_) {
+        TOPICFS_TRY(pass_hole());
+    }
+    out_.end = std::max(sealed_end_, head_end_);
+    out_.times_unknown = scanned_ && options_.power_was_cut;
+    if (scanned_ && out_.head && head_end_ > sealed_end_) {
+        Position trusted = head_end_;
+        const Position from = std::max(sealed_end_, std::min(point.durable_end, head_end_));
+        if (options_.power_was_cut) {
+            TOPICFS_TRY_ASSIGN(trusted, trusted_end(*out_.head, from, options_.delimiter));
+        }
+        if (trusted < head_end_) {
+            log_info(directory_ + ": the power cut left head's bytes from position " + std::to_string(trusted.value) +
+                     " to " + std::to_string(head_end_.value) + " unwritten; none of them was synced");
+        }
+        out_.end = trusted;
+    }
+    if (out_.end < point.durable_end) {
+        note_damage(out_.end, point.durable_end, "synced bytes of head are missing");
+        out_.lost_end = point.durable_end;
+    }
+    point.sealed_end = sealed_end_;
+    point.sealed_end_offset = sealed_end_offset_;
+    point.segment_base = out_.segments.empty() ? sealed_end_ : out_.segments.back()->base();
+    point.segment_bytes = out_.segments.empty() ? 0 : out_.segments.back()->bytes();
+    point.log_start = std::min(point.log_start, sealed_end_);
+    return {};
+}
+
+Result<void> Recovery::store_decision() {
+    const Position base = out_.end;
+    if (!out_.head || out_.head->base() > out_.end) {
+        TOPICFS_TRY(Head::create(fs_, directory_, base, options_.now));
+        TOPICFS_TRY_ASSIGN(out_.head, Head::open(fs_, directory_, base, Head::Access::kReadAppend));
+    } else if (out_.end != head_end_) {
+        TOPICFS_TRY(out_.head->set_end(out_.end));
+    }
+    if (!scanned_) {
+        return {};
+    }
+    // What was kept is synced before it is called durable.
+    TOPICFS_TRY(out_.head->sync());
+    for (const auto& segment : out_.segments) {
+        if (segment->base() >= scanned_from_) {
+            TOPICFS_TRY(segment->sync(true));
+        }
+    }
+    TOPICFS_TRY(sync_directory(fs_, directory_));
+    out_.point.durable_end = std::max(out_.end, out_.lost_end);
+    const std::string recovery_path = path(kRecoveryFileName);
+    if (!out_.choice) {
+        TOPICFS_TRY(RecoveryFile::create(fs_, recovery_path, out_.point));
+        out_.choice = RecoveryChoice{out_.point, 0};
+        return {};
+    }
+    RecoveryFile file(fs_, recovery_path, out_.choice);
+    TOPICFS_TRY(file.commit([&](RecoveryPoint& point) { point = out_.point; }));
+    out_.choice = RecoveryChoice{file.point(), out_.choice->slot ^ 1};
+    out_.point = file.point();
+    return {};
+}
+
+void Recovery::note_damage(Position from, Position to, const std::string& reason) {
+    log_error(directory_ + ": positions " + std::to_string(from.value) + " to " + std::to_string(to.value) + ": " +
+              reason + "; reading them is an input/output error");
+    out_.damaged.push_back({from, to, reason});
+}
+
+}  // namespace
+
+Result<Recovered> recover_partition(FileSystem& fs, const std::string& directory, const RecoveryOptions& options) {
+    constexpr int kTries = 10;
+    for (int tries = 1;; ++tries) {
+        TOPICFS_TRY_ASSIGN(Recovered recovered, Recovery(fs, directory, options).run());
+        if (!options.read_only || !recovered.choice || recovered.damaged.empty() || tries == kTries) {
+            return recovered;
+        }
+        // A daemon at work may have sealed and punched between the looks at segments and head: then it was no damage.
+        TOPICFS_TRY_ASSIGN(const auto choice, RecoveryFile::load(fs, directory + "/" + kRecoveryFileName));
+        if (choice && choice->point == recovered.choice->point) {
+            return recovered;
+        }
+    }
+}
+
+}  // namespace topicfs

@@ -1,0 +1,293 @@
+#include "log/segment.h"
+
+#include "base/log.h"
+#include "log/layout.h"
+#include "log/segment_scan.h"
+
+#include <fcntl.h>
+
+#include <cerrno>
+#include <utility>
+
+namespace topicfs {
+
+Segment::Segment(FileSystem& fs, std::string directory, Position base, Codec name_codec, std::uint64_t bytes,
+                 std::uint64_t disk_bytes, Access access)
+    : fs_(fs),
+      base_(base),
+      path_(directory + "/" + segment_file_name(base, name_codec)),
+      index_path_(directory + "/" + index_file_name(base)),
+      access_(access),
+      bytes_(bytes),
+      synced_bytes_(bytes),
+      disk_bytes_(disk_bytes) {}
+
+Segment::Files::~Files() {
+    if (segment) {
+        (void)fs.close(std::move(segment)).has_value();  // What must be durable was synced by descriptor.
+    }
+}
+
+Result<std::shared_ptr<Segment>> Segment::create(FileSystem& fs, const std::string& directory, Position base,
+                                                 Codec codec) {
+    auto segment = std::make_shared<Segment>(fs, directory, base, codec, 0, 0, Access::kReadWrite);
+    auto files = std::make_shared<Files>(fs);
+    TOPICFS_TRY_ASSIGN(files->segment, fs.open(segment->path_, O_RDWR | O_CREAT | O_TRUNC));
+    TOPICFS_TRY_ASSIGN(files->index, SegmentIndex::create(fs, segment->index_path_, base));
+    segment->files_ = std::move(files);
+    return segment;
+}
+
+Result<std::shared_ptr<Segment::Files>> Segment::files() {
+    {
+        const std::scoped_lock lock(files_mutex_);
+        if (files_) {
+            return files_;
+        }
+    }
+    const std::scoped_lock lock(append_mutex_);
+    {
+        const std::scoped_lock files_lock(files_mutex_);
+        if (files_) {
+            return files_;
+        }
+    }
+    return open_files_locked(false);
+}
+
+// Under append_mutex_.
+Result<std::shared_ptr<Segment::Files>> Segment::open_files_locked(bool rebuild_index) {
+    const bool read_only = access_ == Access::kRead;
+    const auto index_access = read_only ? SegmentIndex::Access::kRead : SegmentIndex::Access::kReadWrite;
+    auto files = std::make_shared<Files>(fs_);
+    TOPICFS_TRY_ASSIGN(files->segment, fs_.open(path_, read_only ? O_RDONLY : O_RDWR));
+    SegmentIndex::Opened opened;
+    if (!rebuild_index) {
+        auto found = SegmentIndex::open(fs_, index_path_, base_, bytes(), index_access);
+        if (found) {
+            opened = std::move(found).value();
+        } else if (rebuilt_ || found.error().code == ErrorCode::kDamaged || is_errno(found.error(), ENOENT)) {
+            log_warning(found.error().message() + "; it is rebuilt from the segment");
+        } else {
+            return std::move(found).error();
+        }
+    }
+    if (!opened.index) {
+        rebuilt_ = true;
+        TOPICFS_TRY_ASSIGN(opened, SegmentIndex::rebuild(fs_, index_path_, files->segment, base_, bytes(), index_access));
+    }
+    files->index = std::move(opened.index);
+    entries_.store(opened.count, std::memory_order_release);
+    const std::scoped_lock lock(files_mutex_);
+    files_ = files;
+    return files;
+}
+
+Result<void> Segment::rebuild_index(const std::shared_ptr<Files>& seen) {
+    const std::scoped_lock lock(append_mutex_);
+    {
+        const std::scoped_lock files_lock(files_mutex_);
+        if (files_ != seen || rebuilt_) {
+            return {};
+        }
+    }
+    log_warning(index_path_ + ": an entry is wrong; the index is rebuilt from the segment");
+    TOPICFS_TRY(open_files_locked(true));
+    return {};
+}
+
+// Runs a look-up; where the index turns out to be damaged, rebuilds it and runs the look-up again.
+template <typename Use>
+auto Segment::with_index(Use use) -> decltype(use(std::declval<Files&>())) {
+    TOPICFS_TRY_ASSIGN(std::shared_ptr<Files> opened, files());
+    auto result = use(*opened);
+    if (result || result.error().code != ErrorCode::kDamaged) {
+        return result;
+    }
+    TOPICFS_TRY(rebuild_index(opened));
+    TOPICFS_TRY_ASSIGN(opened, files());
+    return use(*opened);
+}
+
+Result<Segment::Lookup> Segment::find(Position position) {
+    return with_index([&](Files& files) -> Result<Lookup> {
+        const std::uint64_t count = entries_.load(std::memory_order_acquire);
+        TOPICFS_TRY_ASSIGN(const auto last, files.index->last_where(count, [&](const IndexEntry& entry) {
+            return entry.base_position <= position;
+        }));
+        Lookup lookup;
+        lookup.gap_from = base_;
+        if (last) {
+            TOPICFS_TRY_ASSIGN(const IndexEntry entry, files.index->entry(*last));
+            if (position < entry.end_position()) {
+                lookup.entry = entry;
+                return lookup;
+            }
+            lookup.gap_from = entry.end_position();
+        }
+        const std::uint64_t next = last ? *last + 1 : 0;
+        if (next < count) {
+            TOPICFS_TRY_ASSIGN(const IndexEntry entry, files.index->entry(next));
+            lookup.gap_to = entry.base_position;
+        }
+        return lookup;
+    });
+}
+
+// The last entry for which `holds`, or with `next` the one behind it.
+Result<std::optional<IndexEntry>> Segment::entry_where(const std::function<bool(const IndexEntry&)>& holds, bool next) {
+    return with_index([&](Files& files) -> Result<std::optional<IndexEntry>> {
+        const std::uint64_t count = entries_.load(std::memory_order_acquire);
+        TOPICFS_TRY_ASSIGN(std::optional<std::uint64_t> number, files.index->last_where(count, holds));
+        if (next) {
+            number = number ? *number + 1 : 0;
+        }
+        if (!number || *number >= count) {
+            return std::optional<IndexEntry>();
+        }
+        TOPICFS_TRY_ASSIGN(const IndexEntry entry, files.index->entry(*number));
+        return std::optional(entry);
+    });
+}
+
+Result<std::optional<IndexEntry>> Segment::find_offset(Offset offset) {
+    return entry_where([&](const IndexEntry& entry) { return entry.base_offset < offset; }, false);
+}
+
+Result<std::optional<IndexEntry>> Segment::find_time(TimestampMs time) {
+    return entry_where([&](const IndexEntry& entry) { return entry.last_time < time; }, true);
+}
+
+Result<std::optional<IndexEntry>> Segment::first_entry() {
+    return entry_where([](const IndexEntry&) { return false; }, true);
+}
+
+Result<std::optional<IndexEntry>> Segment::last_entry() {
+    return entry_where([](const IndexEntry&) { return true; }, false);
+}
+
+Result<Segment::Decoded> Segment::read_batch(const IndexEntry& entry) {
+    TOPICFS_TRY_ASSIGN(const std::shared_ptr<Files> opened, files());
+    TOPICFS_TRY_ASSIGN(BatchDecoded decoded,
+                       read_batch_header(fs_, opened->segment, entry.file_offset, entry.file_end()));
+    const BatchHeader& header = decoded.header;
+    if (decoded.outcome == BatchOutcome::kNewer) {
+        return make_error(ErrorCode::kNewerFormat, "read", path_, "a batch is of a later format version");
+    }
+    if (decoded.outcome != BatchOutcome::kBatch || header.base_position != entry.base_position ||
+        header.raw_bytes != entry.raw_bytes || header.batch_bytes() != entry.batch_bytes) {
+        TOPICFS_TRY(rebuild_index(opened));
+        Error error = make_error(ErrorCode::kDamaged, "read", path_, "no valid batch header");
+        error.position = entry.file_offset;
+        return error;
+    }
+    Decoded result;
+    std::vector<std::byte> frame;
+    TOPICFS_TRY(read_payload(fs_, opened->segment, header, entry.file_offset, frame, result.raw));
+    result.times = std::move(decoded.header.times);
+    return result;
+}
+
+Result<void> Segment::append_batch(const BatchHeader& header, std::span<const std::byte> batch) {
+    TOPICFS_TRY_ASSIGN(std::shared_ptr<Files> opened, files());
+    if (!opened->index->is_file()) {
+        // There was no room for it when it was opened; perhaps there is now.
+        {
+            const std::scoped_lock locks(append_mutex_, files_mutex_);
+            files_.reset();
+        }
+        TOPICFS_TRY_ASSIGN(opened, files());
+        if (!opened->index->is_file()) {
+            return system_error(ENOSPC, "append to", index_path_);
+        }
+    }
+    const std::scoped_lock lock(append_mutex_);
+    std::shared_ptr<Files> current;
+    {
+        // What is written keeps its descriptor until it is synced, so that no error of the write-back goes unseen.
+        const std::scoped_lock files_lock(files_mutex_);
+        files_ = files_ ? files_ : opened;
+        current = files_;
+    }
+    TOPICFS_TRY(drop_tail_locked(*current));
+    const std::uint64_t at = bytes();
+    const std::uint64_t number = entries_.load(std::memory_order_relaxed);
+    has_tail_ = true;
+    auto written = write_at(fs_, current->segment, batch, at);
+    if (written) {
+        written = current->index->append(number, index_entry_of(header, at));
+    }
+    if (!written) {
+        (void)drop_tail_locked(*current).has_value();  // else by the next append, or by drop_tail()
+        return written;
+    }
+    has_tail_ = false;
+    const auto segment_info = fs_.info(current->segment);
+    const auto index_info = current->index->info();
+    if (segment_info && index_info) {
+        disk_bytes_.store(segment_info->disk_bytes + index_info->disk_bytes, std::memory_order_relaxed);
+    }
+    entries_.store(number + 1, std::memory_order_release);
+    bytes_.store(at + batch.size(), std::memory_order_release);
+    return {};
+}
+
+// Under append_mutex_.
+Result<void> Segment::drop_tail_locked(Files& opened) {
+    if (has_tail_) {
+        TOPICFS_TRY(fs_.truncate(opened.segment, bytes()));
+        has_tail_ = false;
+    }
+    return {};
+}
+
+Result<void> Segment::drop_tail() {
+    TOPICFS_TRY_ASSIGN(const std::shared_ptr<Files> opened, files());
+    const std::scoped_lock lock(append_mutex_);
+    return drop_tail_locked(*opened);
+}
+
+Result<void> Segment::sync(bool index_too) {
+    const std::uint64_t upto = bytes();
+    if (upto == synced_bytes() && !index_too) {
+        return {};
+    }
+    TOPICFS_TRY_ASSIGN(const std::shared_ptr<Files> opened, files());
+    TOPICFS_TRY(fs_.fdatasync(opened->segment));
+    if (index_too) {
+        TOPICFS_TRY(opened->index->sync());
+    }
+    note_synced(upto);
+    return {};
+}
+
+void Segment::note_synced(std::uint64_t bytes) {
+    synced_bytes_.store(bytes, std::memory_order_release);
+}
+
+Result<std::optional<Segment::Origin>> Segment::origin() {
+    if (bytes() == 0) {
+        return std::optional<Origin>();
+    }
+    TOPICFS_TRY_ASSIGN(const std::shared_ptr<Files> opened, files());
+    TOPICFS_TRY_ASSIGN(const BatchDecoded decoded, read_batch_header(fs_, opened->segment, 0, bytes()));
+    if (decoded.outcome != BatchOutcome::kBatch) {
+        return std::optional<Origin>();
+    }
+    return std::optional(Origin{decoded.header.codec, decoded.header.times.front().time});
+}
+
+void Segment::close_idle() {
+    const std::scoped_lock lock(append_mutex_);
+    if (synced_bytes() == bytes()) {
+        const std::scoped_lock files_lock(files_mutex_);
+        files_.reset();
+    }
+}
+
+Result<void> Segment::sync_file_system() {
+    TOPICFS_TRY_ASSIGN(const std::shared_ptr<Files> opened, files());
+    return fs_.syncfs(opened->segment);
+}
+
+}  // namespace topicfs

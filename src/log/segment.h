@@ -1,0 +1,117 @@
+// A segment: a file of batches and its index, as the sealer and the readers of a partition share it.
+//
+// Invariant: synced_bytes() <= bytes() <= the file's length. Below bytes() the file is whole batches whose index entries are
+// written; only that is read. What lies behind it is a batch that is being written, or what a crash left of one.
+//
+// Threads: any thread may read; append_batch() and sync() are the sealer's and the flusher's, one at a time each. Files are
+// opened at first use and closed by close_idle() when nothing unsynced needs their descriptor.
+#pragma once
+
+#include "format/batch.h"
+#include "log/segment_index.h"
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+namespace topicfs {
+
+class Segment {
+public:
+    enum class Access { kRead, kReadWrite };
+
+    // One that is there, with `bytes` of whole batches.
+    Segment(FileSystem& fs, std::string directory, Position base, Codec name_codec, std::uint64_t bytes,
+            std::uint64_t disk_bytes, Access access);
+
+    // Makes the files of an empty one. Their names are durable once the directory is synced.
+    static Result<std::shared_ptr<Segment>> create(FileSystem& fs, const std::string& directory, Position base,
+                                                   Codec codec);
+
+    Position base() const { return base_; }
+    std::uint64_t bytes() const { return bytes_.load(std::memory_order_acquire); }
+    std::uint64_t synced_bytes() const { return synced_bytes_.load(std::memory_order_acquire); }
+    std::uint64_t disk_bytes() const { return disk_bytes_.load(std::memory_order_relaxed); }
+    const std::string& path() const { return path_; }
+
+    // The batch that holds `position`. Nothing where no batch does: damage, from `gap_from` to `gap_to` (nothing: to the end).
+    struct Lookup {
+        std::optional<IndexEntry> entry;
+        Position gap_from;
+        std::optional<Position> gap_to;
+    };
+    Result<Lookup> find(Position position);
+    // The last batch whose base offset is below `offset`: record `offset` begins in it or right behind it. Nothing where
+    // there is none.
+    Result<std::optional<IndexEntry>> find_offset(Offset offset);
+    // The first batch whose last time is at or after `time`.
+    Result<std::optional<IndexEntry>> find_time(TimestampMs time);
+    Result<std::optional<IndexEntry>> first_entry();
+    Result<std::optional<IndexEntry>> last_entry();
+
+    struct Decoded {
+        std::vector<std::byte> raw;
+        std::vector<BatchTime> times;
+    };
+    // Reads, checks and decodes the batch. kDamaged where that fails. Where it is not the batch that the entry promises the index may be
+    // what is wrong: it was rebuilt then (once), and the caller looks `entry` up again.
+    Result<Decoded> read_batch(const IndexEntry& entry);
+
+    // Writes a batch (header.batch_bytes() long) behind bytes() and its index entry, then publishes both. Not durable. On an
+    // error bytes() is as it was.
+    Result<void> append_batch(const BatchHeader& header, std::span<const std::byte> batch);
+    // What a failed append_batch left behind bytes() is gone on return. Before another segment takes this one's place: it would be
+    // taken for a batch, and the next segment would overlap it.
+    Result<void> drop_tail();
+    // What append_batch has published before is durable on return; the index too with `index_too`.
+    Result<void> sync(bool index_too);
+    // The same by somebody else's syncfs, up to `bytes`.
+    void note_synced(std::uint64_t bytes);
+
+    // The codec and the first time of its first batch; nothing while it is empty.
+    struct Origin {
+        Codec codec;
+        TimestampMs first_time;
+    };
+    Result<std::optional<Origin>> origin();
+
+    void close_idle();
+    // For syncfs: any open file of this segment.
+    Result<void> sync_file_system();
+
+private:
+    struct Files {
+        FileSystem& fs;
+        File segment;
+        std::unique_ptr<SegmentIndex> index;
+        explicit Files(FileSystem& file_system) : fs(file_system) {}
+        ~Files();
+    };
+    Result<std::shared_ptr<Files>> files();
+    Result<std::shared_ptr<Files>> open_files_locked(bool rebuild_index);
+    Result<void> drop_tail_locked(Files& opened);
+    // After the index proved wrong; does nothing where somebody else did it since `seen`.
+    Result<void> rebuild_index(const std::shared_ptr<Files>& seen);
+    Result<std::optional<IndexEntry>> entry_where(const std::function<bool(const IndexEntry&)>& holds, bool next);
+    template <typename Use>
+    auto with_index(Use use) -> decltype(use(std::declval<Files&>()));
+
+    FileSystem& fs_;
+    const Position base_;
+    const std::string path_;
+    const std::string index_path_;
+    const Access access_;
+    std::mutex append_mutex_;  // held to append and to open or rebuild; taken before files_mutex_
+    std::mutex files_mutex_;   // guards files_
+    std::shared_ptr<Files> files_;
+    bool has_tail_ = false;    // by append_mutex_: there may be something behind bytes()
+    bool rebuilt_ = false;     // by append_mutex_: the index was rebuilt by this process, a second time is of no use
+    std::atomic<std::uint64_t> entries_{0};
+    std::atomic<std::uint64_t> bytes_;
+    std::atomic<std::uint64_t> synced_bytes_;
+    std::atomic<std::uint64_t> disk_bytes_;
+};
+
+}  // namespace topicfs

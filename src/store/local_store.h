@@ -1,0 +1,92 @@
+// A store in a directory: what open_store() of topicfs/store.h gives, with the seams that tests need.
+//
+// Files: `store` (format version and id, written once), `lock` (flock'd by the owner), `state` (boot id, clean end or not, owner of the
+// root, default settings), `topics/`. Threads: any; members say what they wait for.
+#pragma once
+
+#include "base/clock.h"
+#include "io/file_system.h"
+#include "log/batch_cache.h"
+#include "store/maintenance.h"
+#include "store/topic.h"
+
+#include <topicfs/store.h>
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+namespace topicfs {
+
+inline constexpr unsigned kStoreFormatVersion = 1;
+inline constexpr const char* kStoreFileName = "store";
+inline constexpr const char* kLockFileName = "lock";
+inline constexpr const char* kStateFileName = "state";
+inline constexpr std::size_t kReadCacheBytes = 32u << 20;
+
+// What a store is opened with beside its options.
+struct StoreEnvironment {
+    std::unique_ptr<FileSystem> fs;        // rooted at the data directory, which exists
+    const Clock* clock = &system_clock();  // outlives the store
+    std::string boot_id;                   // of this run of the machine
+    std::string directory;                 // as messages show it
+};
+
+class LocalStore final : public Store {
+public:
+    static Result<std::unique_ptr<LocalStore>> open(StoreEnvironment environment, const StoreOptions& options);
+    ~LocalStore() override;
+
+    std::vector<std::string> topic_names() const override;
+    Result<std::shared_ptr<Topic>> topic(std::string_view name) const override;
+    Result<std::shared_ptr<Topic>> create_topic(std::string_view name, const Attributes& attributes) override;
+    Result<void> remove_topic(std::string_view name) override;
+    Attributes attributes() const override;
+    Result<void> change_attributes(const AttributesChange& change) override;
+    TopicSettings default_settings() const override;
+    Result<void> set_default(std::string_view key, std::string_view value) override;
+    Result<std::string> status_json() override;
+    Result<void> close() override;
+
+    // Without maintenance threads: seals what is due (or all) and makes a checkpoint.
+    Result<void> maintain(bool seal_all);
+
+private:
+    LocalStore(StoreEnvironment environment, const StoreOptions& options);
+    Result<void> open_or_create();
+    Result<bool> is_ours();
+    Result<void> take_lock();
+    Result<void> create_files();
+    Result<void> read_store_file();
+    Result<void> load_state();
+    Result<void> save_state_locked(bool clean);
+    Result<void> overwrite_state(const std::string& content);
+    Result<void> load_topics();
+    Result<void> remove_leftovers();
+    Result<void> remove_tree(const std::string& path);
+    Result<void> check_changes_locked(const char* operation, std::string_view what) const;
+    Error refusal(ErrorCode code, std::string detail) const;
+    std::vector<std::shared_ptr<StoredTopic>> topics() const;
+    Maintenance::Partitions partition_logs() const;
+    Result<std::uint64_t> new_topic_id_locked() const;
+
+    StoreEnvironment environment_;
+    const StoreOptions options_;
+    FileSystem& fs_;
+    BatchCache cache_{kReadCacheBytes};
+    Maintenance maintenance_;
+    PartitionEnvironment partitions_;
+    File lock_;
+    std::string id_;
+    bool power_was_cut_ = false;
+
+    mutable std::mutex mutex_;  // guards what follows; held across the replacing of `state`
+    std::map<std::string, std::shared_ptr<StoredTopic>, std::less<>> topics_;
+    Attributes attributes_;
+    TopicSettings defaults_;
+    bool closed_ = false;
+    std::mutex changes_mutex_;  // making and removing topics, one at a time; taken before mutex_
+};
+
+}  // namespace topicfs

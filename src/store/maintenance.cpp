@@ -1,0 +1,170 @@
+#include "store/maintenance.h"
+
+#include "base/log.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace topicfs {
+
+namespace {
+
+constexpr std::int64_t kCheckpointIntervalMs = 5000;
+// Raw bytes: so much more than that head never holds beside its segment.
+constexpr std::uint64_t kCheckpointBytes = 256u << 20;
+// With more dirty partitions than this one syncfs costs less than a sync of each.
+constexpr std::size_t kSyncEachMax = 16;
+constexpr std::int64_t kForever = INT64_MAX;
+
+void log_failure(const Result<void>& result) {
+    if (!result) {
+        log_error(result.error().message());
+    }
+}
+
+}  // namespace
+
+void Maintenance::Queue::push(Task task) {
+    const std::scoped_lock lock(mutex_);
+    const bool first = tasks_.empty() || task.due < tasks_.top().due;
+    tasks_.push(std::move(task));
+    if (first) {
+        changed_.notify_one();
+    }
+}
+
+std::shared_ptr<PartitionLog> Maintenance::Queue::pop(const Clock& clock, std::int64_t until) {
+    std::unique_lock lock(mutex_);
+    while (!stopped_ && !woken_) {
+        const std::int64_t now = clock.monotonic_ms();
+        if (!tasks_.empty() && tasks_.top().due <= now) {
+            std::shared_ptr<PartitionLog> partition = tasks_.top().partition.lock();
+            tasks_.pop();
+            if (partition) {
+                return partition;
+            }
+            continue;  // Its topic was removed.
+        }
+        const std::int64_t due = std::min(until, tasks_.empty() ? kForever : tasks_.top().due);
+        if (until <= now) {
+            break;
+        }
+        if (due == kForever) {
+            changed_.wait(lock);
+        } else {
+            changed_.wait_for(lock, std::chrono::milliseconds(due - now));
+        }
+    }
+    woken_ = false;
+    return nullptr;
+}
+
+void Maintenance::Queue::wake() {
+    const std::scoped_lock lock(mutex_);
+    woken_ = true;
+    changed_.notify_all();
+}
+
+void Maintenance::Queue::stop() {
+    const std::scoped_lock lock(mutex_);
+    stopped_ = true;
+    changed_.notify_all();
+}
+
+bool Maintenance::Queue::stopped() const {
+    const std::scoped_lock lock(mutex_);
+    return stopped_;
+}
+
+void Maintenance::start() {
+    sealer_ = std::thread([this] { run_sealer(); });
+    flusher_ = std::thread([this] { run_flusher(); });
+}
+
+void Maintenance::stop() {
+    seals_.stop();
+    flushes_.stop();
+    if (sealer_.joinable()) {
+        sealer_.join();
+    }
+    if (flusher_.joinable()) {
+        flusher_.join();
+    }
+}
+
+void Maintenance::seal_at(PartitionLog& partition, std::int64_t monotonic_ms) {
+    seals_.push({monotonic_ms, partition.weak_from_this()});
+}
+
+void Maintenance::flush_at(PartitionLog& partition, std::int64_t monotonic_ms) {
+    flushes_.push({monotonic_ms, partition.weak_from_this()});
+}
+
+void Maintenance::run_sealer() {
+    BatchBuilder builder;
+    while (!seals_.stopped()) {
+        const std::shared_ptr<PartitionLog> partition = seals_.pop(clock_, kForever);
+        if (!partition) {
+            continue;
+        }
+        const auto sealed = partition->seal_due(builder);
+        if (!sealed) {
+            log_error(sealed.error().message());
+        } else if ((sealed_bytes_ += *sealed) >= kCheckpointBytes) {
+            flushes_.wake();
+        }
+    }
+}
+
+void Maintenance::run_flusher() {
+    std::int64_t next = clock_.monotonic_ms() + kCheckpointIntervalMs;
+    while (!flushes_.stopped()) {
+        if (const auto partition = flushes_.pop(clock_, next)) {
+            partition->flush_due();
+            continue;
+        }
+        if (flushes_.stopped()) {
+            break;
+        }
+        sealed_bytes_ = 0;
+        const Partitions all = partitions_();
+        checkpoint(all);
+        for (const auto& partition : all) {
+            partition->close_idle();
+        }
+        next = clock_.monotonic_ms() + kCheckpointIntervalMs;
+    }
+}
+
+void Maintenance::checkpoint(const Partitions& partitions) {
+    Partitions dirty;
+    std::copy_if(partitions.begin(), partitions.end(), std::back_inserter(dirty),
+                 [](const auto& partition) { return partition->needs_checkpoint(); });
+    if (dirty.size() <= kSyncEachMax) {
+        for (const auto& partition : dirty) {
+            log_failure(partition->checkpoint());
+        }
+        return;
+    }
+    // One sync makes the segments of all durable, a second one their recovery points.
+    std::vector<PartitionLog::Checkpoint> checkpoints;
+    for (const auto& partition : dirty) {
+        checkpoints.push_back(partition->begin_checkpoint());
+    }
+    auto synced = dirty.front()->sync_file_system();
+    for (std::size_t i = 0; synced && i < dirty.size(); ++i) {
+        log_failure(dirty[i]->publish_checkpoint(checkpoints[i]));
+    }
+    if (synced) {
+        synced = dirty.front()->sync_file_system();
+    }
+    for (std::size_t i = 0; i < dirty.size(); ++i) {
+        if (!synced) {
+            dirty[i]->fail(synced.error());
+        } else if (checkpoints[i].sequence != 0) {
+            log_failure(dirty[i]->finish_checkpoint(checkpoints[i]));
+        }
+    }
+}
+
+}  // namespace topicfs

@@ -1,0 +1,76 @@
+// The threads that work behind all partitions of a store: one seals, one flushes and makes checkpoints. Nothing per partition.
+//
+// Partitions tell by BackgroundWork when they have something to do; idle ones cost nothing. A checkpoint round comes every few
+// seconds, or earlier when much was sealed.
+// Threads: seal_at and flush_at from any thread; start() and stop() from the owner. stop() finishes the batch in hand and returns
+// with the threads ended; what is queued then stays undone.
+#pragma once
+
+#include "base/clock.h"
+#include "log/partition_log.h"
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <queue>
+#include <thread>
+#include <vector>
+
+namespace topicfs {
+
+class Maintenance final : public BackgroundWork {
+public:
+    using Partitions = std::vector<std::shared_ptr<PartitionLog>>;
+
+    Maintenance(const Clock& clock, std::function<Partitions()> partitions)
+        : clock_(clock), partitions_(std::move(partitions)) {}
+    ~Maintenance() override { stop(); }
+
+    void start();
+    void stop();
+
+    void seal_at(PartitionLog& partition, std::int64_t monotonic_ms) override;
+    void flush_at(PartitionLog& partition, std::int64_t monotonic_ms) override;
+
+    // One round now: what was sealed becomes durable and head's copy is given back. Errors are logged and kept in the partitions.
+    static void checkpoint(const Partitions& partitions);
+
+private:
+    struct Task {
+        std::int64_t due;
+        std::weak_ptr<PartitionLog> partition;
+        bool operator<(const Task& other) const { return due > other.due; }  // the earliest on top
+    };
+    // Tasks by due time, waited for by one thread.
+    class Queue {
+    public:
+        void push(Task task);
+        // The earliest task once it is due; nothing at `until` or after stop().
+        std::shared_ptr<PartitionLog> pop(const Clock& clock, std::int64_t until);
+        void wake();
+        void stop();
+        bool stopped() const;
+
+    private:
+        mutable std::mutex mutex_;
+        std::condition_variable changed_;
+        std::priority_queue<Task> tasks_;
+        bool woken_ = false;
+        bool stopped_ = false;
+    };
+
+    void run_sealer();
+    void run_flusher();
+
+    const Clock& clock_;
+    const std::function<Partitions()> partitions_;
+    Queue seals_;
+    Queue flushes_;
+    std::atomic<std::uint64_t> sealed_bytes_{0};  // since the last checkpoint
+    std::thread sealer_;
+    std::thread flusher_;
+};
+
+}  // namespace topicfs

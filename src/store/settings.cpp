@@ -1,0 +1,179 @@
+#include <topicfs/settings.h>
+
+#include "base/text.h"
+#include "codec/codec.h"
+
+#include <array>
+#include <functional>
+#include <limits>
+
+namespace topicfs {
+
+namespace {
+
+constexpr std::uint64_t kMsMax = std::numeric_limits<std::int64_t>::max() / 1'000'000;  // as nanoseconds it still fits
+
+struct Setting {
+    SettingInfo info;
+    std::function<std::string(const TopicSettings&)> get;
+    // False where the text does not parse or is out of range.
+    std::function<bool(TopicSettings&, std::string_view)> set;
+};
+
+template <typename T>
+Setting number(SettingInfo info, T TopicSettings::*member, std::int64_t low, std::uint64_t high) {
+    return {info, [member](const TopicSettings& settings) { return std::to_string(settings.*member); },
+            [member, low, high](TopicSettings& settings, std::string_view text) {
+                const std::optional<std::int64_t> value = parse_signed(text);
+                if (!value || *value < low || (*value > 0 && static_cast<std::uint64_t>(*value) > high)) {
+                    return false;
+                }
+                settings.*member = static_cast<T>(*value);
+                return true;
+            }};
+}
+
+Setting number_or_off(SettingInfo info, std::optional<std::uint64_t> TopicSettings::*member, std::uint64_t high) {
+    return {info,
+            [member](const TopicSettings& settings) {
+                return settings.*member ? std::to_string(*(settings.*member)) : std::string("off");
+            },
+            [member, high](TopicSettings& settings, std::string_view text) {
+                if (text == "off") {
+                    (settings.*member).reset();
+                    return true;
+                }
+                const std::optional<std::uint64_t> value = parse_unsigned(text);
+                if (!value || *value < 1 || *value > high) {
+                    return false;
+                }
+                settings.*member = *value;
+                return true;
+            }};
+}
+
+std::string codec_text(const TopicSettings& settings) {
+    return codec_name(settings.compression_type);
+}
+
+bool set_codec(TopicSettings& settings, std::string_view text) {
+    const auto codec = parse_codec(text);
+    if (!codec) {
+        return false;
+    }
+    settings.compression_type = *codec;
+    return true;
+}
+
+std::string delimiter_text(const TopicSettings& settings) {
+    if (!settings.record_delimiter) {
+        return "none";
+    }
+    const std::uint8_t byte = *settings.record_delimiter;
+    if (byte == '\n') {
+        return "\\n";
+    }
+    if (byte == 0) {
+        return "\\0";
+    }
+    if (byte > ' ' && byte < 0x7f && byte != '\\') {
+        return std::string(1, static_cast<char>(byte));
+    }
+    constexpr const char* kHex = "0123456789abcdef";
+    return {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
+}
+
+std::optional<std::uint8_t> hex_digit(char c) {
+    if (c >= '0' && c <= '9') {
+        return static_cast<std::uint8_t>(c - '0');
+    }
+    const char lower = static_cast<char>(c | 0x20);
+    return lower >= 'a' && lower <= 'f' ? std::optional(static_cast<std::uint8_t>(lower - 'a' + 10)) : std::nullopt;
+}
+
+bool set_delimiter(TopicSettings& settings, std::string_view text) {
+    if (text == "none") {
+        settings.record_delimiter.reset();
+    } else if (text == "\\n" || text == "\\0" || text == "\\t" || text == "\\r") {
+        settings.record_delimiter = text[1] == 'n' ? '\n' : text[1] == 't' ? '\t' : text[1] == 'r' ? '\r' : '\0';
+    } else if (text.size() == 1 && text[0] > ' ' && text[0] < 0x7f && text[0] != '\\') {
+        settings.record_delimiter = static_cast<std::uint8_t>(text[0]);
+    } else if (text.size() == 4 && text.substr(0, 2) == "\\x" && hex_digit(text[2]) && hex_digit(text[3])) {
+        settings.record_delimiter = static_cast<std::uint8_t>(*hex_digit(text[2]) << 4 | *hex_digit(text[3]));
+    } else {
+        return false;
+    }
+    return true;
+}
+
+const std::array<Setting, 11>& settings_table() {
+    static const std::array<Setting, 11> table{{
+        number<std::uint32_t>({"num.partitions", "Partitions of a new topic; later, raise it to add some.", "1 to 100000"},
+                              &TopicSettings::num_partitions, 1, 100000),
+        number<std::uint32_t>({"segment.bytes", "Stored bytes at which a new segment is begun.", "4096 to 2147483647 bytes"},
+                              &TopicSettings::segment_bytes, 4096, 2147483647),
+        number<std::uint64_t>({"segment.ms", "Age at which a new segment is begun.", "1 to 9223372036854 milliseconds"},
+                              &TopicSettings::segment_ms, 1, kMsMax),
+        {{"compression.type", "How batches are compressed.", "none, lz4 or zstd"}, codec_text, set_codec},
+        number<int>({"compression.lz4.level", "Effort of lz4: 1 is fastest.", "1 to 12"},
+                    &TopicSettings::compression_lz4_level, kLz4LevelMin, kLz4LevelMax),
+        number<int>({"compression.zstd.level", "Effort of zstd: less is faster.", "-7 to 22"},
+                    &TopicSettings::compression_zstd_level, kZstdLevelMin, kZstdLevelMax),
+        number<std::uint32_t>({"seal.bytes", "Unsealed bytes at which head becomes a batch.", "1 to 16777216 bytes"},
+                              &TopicSettings::seal_bytes, 1, 16777216),
+        number<std::uint64_t>({"seal.ms", "Age of the oldest unsealed byte at which head becomes a batch.",
+                               "1 to 9223372036854 milliseconds"},
+                              &TopicSettings::seal_ms, 1, kMsMax),
+        number_or_off({"flush.messages", "Records after which the log is synced; 1: before each append is answered.",
+                       "off, or 1 to 9223372036854775807 records"},
+                      &TopicSettings::flush_messages, std::numeric_limits<std::int64_t>::max()),
+        number_or_off({"flush.ms", "Age of the oldest unsynced record at which the log is synced.",
+                       "off, or 1 to 9223372036854 milliseconds"},
+                      &TopicSettings::flush_ms, kMsMax),
+        {{"record.delimiter", "The byte that ends a record; none makes a byte log. Only while a topic is empty.",
+          "\\n, \\0, \\t, \\r, \\xNN, one printable character, or none"},
+         delimiter_text,
+         set_delimiter},
+    }};
+    return table;
+}
+
+Result<const Setting*> find_setting(std::string_view key) {
+    for (const Setting& setting : settings_table()) {
+        if (key == setting.info.key) {
+            return &setting;
+        }
+    }
+    return make_error(ErrorCode::kNotFound, "find", std::string(key), "there is no such setting");
+}
+
+}  // namespace
+
+std::span<const SettingInfo> topic_setting_infos() {
+    static const auto infos = [] {
+        std::array<SettingInfo, std::tuple_size_v<std::decay_t<decltype(settings_table())>>> all{};
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            all[i] = settings_table()[i].info;
+        }
+        return all;
+    }();
+    return infos;
+}
+
+Result<std::string> get_setting(const TopicSettings& settings, std::string_view key) {
+    TOPICFS_TRY_ASSIGN(const Setting* setting, find_setting(key));
+    return setting->get(settings);
+}
+
+Result<void> set_setting(TopicSettings& settings, std::string_view key, std::string_view value) {
+    TOPICFS_TRY_ASSIGN(const Setting* setting, find_setting(key));
+    const std::string_view text = trim(value);
+    const bool level_zero = key == "compression.zstd.level" && text == "0";
+    if (level_zero || !setting->set(settings, text)) {
+        return make_error(ErrorCode::kInvalid, "set", std::string(key),
+                          "'" + std::string(text) + "' is not allowed; it takes " + setting->info.range);
+    }
+    return {};
+}
+
+}  // namespace topicfs

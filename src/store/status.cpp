@@ -1,0 +1,122 @@
+#include "store/status.h"
+
+#include "base/json.h"
+
+namespace topicfs {
+
+std::uint64_t PartitionStatus::stored_bytes() const {
+    std::uint64_t sum = 0;
+    for (const SegmentStatus& segment : segments) {
+        sum += segment.stored_bytes;
+    }
+    return sum;
+}
+
+std::uint64_t PartitionStatus::disk_bytes() const {
+    std::uint64_t sum = head_disk_bytes;
+    for (const SegmentStatus& segment : segments) {
+        sum += segment.disk_bytes;
+    }
+    return sum;
+}
+
+namespace {
+
+struct Totals {
+    std::uint64_t records = 0;
+    std::uint64_t raw_bytes = 0;
+    std::uint64_t stored_bytes = 0;
+    std::uint64_t disk_bytes = 0;
+
+    void add(const PartitionStatus& status) {
+        records += status.end_offset - status.start_offset;
+        raw_bytes += status.raw_bytes();
+        stored_bytes += status.stored_bytes();
+        disk_bytes += status.disk_bytes();
+    }
+    void write(JsonWriter& json) const {
+        json.member("records", records)
+            .member("raw_bytes", raw_bytes)
+            .member("stored_bytes", stored_bytes)
+            .member("disk_bytes", disk_bytes);
+    }
+};
+
+void write_partition(JsonWriter& json, std::uint32_t number, const PartitionStatus& status) {
+    json.begin_object()
+        .member("partition", number)
+        .member("start_offset", status.start_offset.value)
+        .member("end_offset", status.end_offset.value)
+        .member("start_position", status.start.value)
+        .member("end_position", status.end.value)
+        .member("sealed_position", status.sealed_end.value)
+        .member("durable_sealed_position", status.durable_sealed_end.value)
+        .member("raw_bytes", status.raw_bytes())
+        .member("stored_bytes", status.stored_bytes())
+        .member("head_disk_bytes", status.head_disk_bytes)
+        .member("disk_bytes", status.disk_bytes())
+        .member("segments", std::uint64_t{status.segments.size()})
+        .member("last_append_ms", status.last_append.value);
+    if (!status.failed.empty()) {
+        json.member("failed", std::string_view(status.failed));
+    }
+    json.key("damaged").begin_array();
+    for (const DamagedRange& range : status.damaged) {
+        json.begin_object()
+            .member("from_position", range.from.value)
+            .member("to_position", range.to.value)
+            .member("reason", std::string_view(range.reason))
+            .end_object();
+    }
+    json.end_array().end_object();
+}
+
+}  // namespace
+
+Result<std::string> topic_status_json(const StoredTopic& topic) {
+    JsonWriter json(JsonWriter::Style::kIndented);
+    Totals totals;
+    json.begin_object().member("topic", std::string_view(topic.name()));
+    json.key("partitions").begin_array();
+    for (const auto& partition : topic.partitions()) {
+        TOPICFS_TRY_ASSIGN(const PartitionStatus status, partition->log()->status());
+        totals.add(status);
+        write_partition(json, partition->number(), status);
+    }
+    json.end_array();
+    totals.write(json);
+    json.end_object();
+    return json.text() + "\n";
+}
+
+Result<std::string> store_status_json(const StoreFacts& facts) {
+    JsonWriter json(JsonWriter::Style::kIndented);
+    Totals totals;
+    json.begin_object()
+        .member("store", std::string_view(facts.id))
+        .member("version", TOPICFS_VERSION)
+        .member("format_version", std::uint64_t{facts.format_version})
+        .member("directory", std::string_view(facts.directory))
+        .member("free_bytes", facts.space.blocks_available * facts.space.block_bytes);
+    json.key("topics").begin_array();
+    for (const auto& topic : facts.topics) {
+        Totals of_topic;
+        const auto partitions = topic->partitions();
+        for (const auto& partition : partitions) {
+            TOPICFS_TRY_ASSIGN(const PartitionStatus status, partition->log()->status());
+            of_topic.add(status);
+            totals.add(status);
+        }
+        json.begin_object()
+            .member("topic", std::string_view(topic->name()))
+            .member("partitions", std::uint64_t{partitions.size()});
+        of_topic.write(json);
+        json.end_object();
+    }
+    json.end_array();
+    totals.write(json);
+    json.end_object();
+    return json.text() + "\n";
+}
+
+}  // namespace topicfs

@@ -1,0 +1,438 @@
+#include "store/topic.h"
+
+#include "base/crc32c.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "store/status.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+
+namespace topicfs {
+
+namespace {
+
+// Up to so many partitions each file is synced on its own, above that the file system as a whole.
+constexpr std::uint32_t kSyncEachMax = 4;
+constexpr std::uint32_t kPartitionModeMask = 0666;
+
+std::int64_t now_ns(const Clock& clock) {
+    return clock.now().value * 1'000'000;
+}
+
+std::string partition_key(std::uint32_t number) {
+    return "partition." + std::to_string(number);
+}
+
+std::string octal(std::uint32_t value) {
+    std::array<char, 16> digits{};
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value, 8).ptr;
+    return std::string(digits.data(), end);
+}
+
+std::vector<std::string_view> words_of(std::string_view text) {
+    std::vector<std::string_view> words;
+    while (!(text = trim(text)).empty()) {
+        const std::size_t end = std::min(text.find(' '), text.size());
+        words.push_back(text.substr(0, end));
+        text.remove_prefix(end);
+    }
+    return words;
+}
+
+}  // namespace
+
+void apply_change(Attributes& attributes, const AttributesChange& change, std::int64_t now_ns) {
+    attributes.uid = change.uid.value_or(attributes.uid);
+    attributes.gid = change.gid.value_or(attributes.gid);
+    attributes.mode = change.mode.value_or(attributes.mode) & 07777u;
+    attributes.atime_ns = change.atime_ns.value_or(attributes.atime_ns);
+    attributes.mtime_ns = change.mtime_ns.value_or(attributes.mtime_ns);
+    attributes.ctime_ns = now_ns;
+}
+
+std::string encode_attributes(const Attributes& attributes) {
+    return std::to_string(attributes.uid) + " " + std::to_string(attributes.gid) + " " + octal(attributes.mode) + " " +
+           std::to_string(attributes.atime_ns) + " " + std::to_string(attributes.mtime_ns) + " " +
+           std::to_string(attributes.ctime_ns);
+}
+
+bool decode_attributes(std::string_view text, Attributes& attributes) {
+    const std::vector<std::string_view> words = words_of(text);
+    if (words.size() < 6) {
+        return false;
+    }
+    const auto uid = parse_unsigned(words[0]);
+    const auto gid = parse_unsigned(words[1]);
+    std::uint32_t mode = 0;
+    const auto mode_end = std::from_chars(words[2].data(), words[2].data() + words[2].size(), mode, 8);
+    const auto atime = parse_signed(words[3]);
+    const auto mtime = parse_signed(words[4]);
+    const auto ctime = parse_signed(words[5]);
+    if (!uid || !gid || mode_end.ec != std::errc() || mode > 07777 || !atime || !mtime || !ctime) {
+        return false;
+    }
+    attributes = {static_cast<std::uint32_t>(*uid), static_cast<std::uint32_t>(*gid), mode, *atime, *mtime, *ctime};
+    return true;
+}
+
+void encode_settings(const TopicSettings& settings, TextFile& file) {
+    for (const SettingInfo& info : topic_setting_infos()) {
+        file.values["setting." + std::string(info.key)] = *get_setting(settings, info.key);
+    }
+}
+
+void decode_settings(const TextFile& file, TopicSettings& settings) {
+    constexpr std::string_view kPrefix = "setting.";
+    for (const auto& [key, value] : file.values) {
+        if (key.starts_with(kPrefix)) {
+            if (const auto set = set_setting(settings, key.substr(kPrefix.size()), value); !set) {
+                log_warning(set.error().message() + "; the default counts");
+            }
+        }
+    }
+}
+
+Attributes StoredPartition::attributes() const {
+    const auto topic = topic_.lock();
+    return topic ? topic->partition_attributes(number_, *log_) : Attributes{};
+}
+
+Result<void> StoredPartition::change_attributes(const AttributesChange& change) {
+    const auto topic = topic_.lock();
+    if (!topic) {
+        return make_error(ErrorCode::kNotFound, "change", std::to_string(number_), "the topic was removed");
+    }
+    return topic->change_partition_attributes(number_, *log_, change);
+}
+
+StoredTopic::StoredTopic(const PartitionEnvironment& environment, std::string name, std::string directory)
+    : env_(environment),
+      name_(std::move(name)),
+      directory_(std::move(directory)),
+      settings_(std::make_shared<TopicSettings>()) {}
+
+Result<void> StoredTopic::create_files(const PartitionEnvironment& environment, const std::string& directory,
+                                       std::uint64_t id, const TopicSettings& settings, const Attributes& attributes) {
+    FileSystem& fs = environment.fs;
+    TOPICFS_TRY(fs.make_directory(directory));
+    const bool sync_each = settings.num_partitions <= kSyncEachMax;
+    StoredTopic topic(environment, "", directory);
+    topic.id_ = id;
+    topic.attributes_ = attributes;
+    topic.settings_ = std::make_shared<TopicSettings>(settings);
+    Attributes of_partition = attributes;
+    of_partition.mode &= kPartitionModeMask;
+    for (std::uint32_t number = 0; number < settings.num_partitions; ++number) {
+        const std::string partition = directory + "/" + std::to_string(number);
+        TOPICFS_TRY(fs.make_directory(partition));
+        TOPICFS_TRY(PartitionLog::create_files(fs, partition, environment.clock.now(), sync_each));
+        topic.partition_attributes_.push_back({of_partition, Position{0}});
+    }
+    TOPICFS_TRY(topic.save_locked());  // syncs the directory too
+    if (!sync_each) {
+        TOPICFS_TRY_ASSIGN(const File any, fs.open(directory + "/" + kTopicFileName, 0));
+        TOPICFS_TRY(fs.syncfs(any));
+    }
+    return {};
+}
+
+Result<std::shared_ptr<StoredTopic>> StoredTopic::open(const PartitionEnvironment& environment, std::string name,
+                                                       bool power_was_cut) {
+    std::string directory = std::string(kTopicsDirectory) + "/" + name;
+    auto topic = std::make_shared<StoredTopic>(environment, std::move(name), std::move(directory));
+    TOPICFS_TRY(topic->load());
+    TOPICFS_TRY_ASSIGN(const std::vector<DirectoryEntry> entries, environment.fs.list(topic->directory_));
+    std::vector<std::uint64_t> numbers;
+    for (const DirectoryEntry& entry : entries) {
+        const auto number = parse_unsigned(entry.name);
+        if (entry.is_directory && number && *number < kPartitionsMax && std::to_string(*number) == entry.name) {
+            numbers.push_back(*number);
+        }
+    }
+    std::sort(numbers.begin(), numbers.end());
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+        if (numbers[i] != i) {
+            return make_error(ErrorCode::kDamaged, "open", topic->directory_ + "/" + std::to_string(i),
+                              "the partition is missing, though later ones are there");
+        }
+        TOPICFS_TRY(topic->open_partition(static_cast<std::uint32_t>(i), power_was_cut));
+    }
+    return topic;
+}
+
+Result<void> StoredTopic::load() {
+    const std::string path = directory_ + "/" + kTopicFileName;
+    auto content = read_small_file(env_.fs, path, kTextFileBytesMax);
+    Result<TextFile> file = Error{};
+    if (content) {
+        file = decode_text_file(*content, "topic", kTopicFileVersion);
+    } else if (is_errno(content.error(), ENOENT) || content.error().code == ErrorCode::kTooLarge) {
+        file = make_error(ErrorCode::kDamaged, "read", path, "it is missing or too large");
+    } else {
+        return std::move(content).error();
+    }
+    if (!file && file.error().code == ErrorCode::kNewerFormat) {
+        return std::move(file).error();
+    }
+    if (file) {
+        take_over(*file);
+        return {};
+    }
+    log_error(path + ": " + file.error().detail +
+              "; the records are there, but owner, modes and settings are lost: only the daemon's user may enter");
+    attributes_ = {geteuid(), getegid(), 0700, 0, 0, 0};
+    // The same at each start, until it is written with the next change.
+    id_ = std::uint64_t{1} + crc32c(std::as_bytes(std::span(name_)));
+    return {};
+}
+
+void StoredTopic::take_over(const TextFile& file) {
+    TopicSettings settings;
+    decode_settings(file, settings);
+    settings_ = std::make_shared<TopicSettings>(settings);
+    attributes_ = {geteuid(), getegid(), 0700, 0, 0, 0};
+    for (const auto& [key, value] : file.values) {
+        constexpr std::string_view kPartition = "partition.";
+        if (key == "id") {
+            id_ = parse_unsigned(value).value_or(0);
+        } else if (key == "attributes") {
+            (void)decode_attributes(value, attributes_);
+        } else if (key.starts_with(kPartition)) {
+            const auto number = parse_unsigned(std::string_view(key).substr(kPartition.size()));
+            const std::vector<std::string_view> words = words_of(value);
+            StoredAttributes stored;
+            if (number && *number < kPartitionsMax && words.size() == 7 && decode_attributes(value, stored.attributes)) {
+                stored.mtime_set_at = {parse_unsigned(words[6]).value_or(0)};
+                partition_attributes_.resize(std::max<std::size_t>(partition_attributes_.size(), *number + 1),
+                                             {{geteuid(), getegid(), 0600, 0, 0, 0}, {}});
+                partition_attributes_[*number] = stored;
+            }
+        }
+    }
+}
+
+TextFile StoredTopic::to_text() const {
+    TextFile file{"topic", kTopicFileVersion, {}};
+    file.values["id"] = std::to_string(id_);
+    file.values["attributes"] = encode_attributes(attributes_);
+    encode_settings(*settings_, file);
+    for (std::uint32_t number = 0; number < partition_attributes_.size(); ++number) {
+        const StoredAttributes& stored = partition_attributes_[number];
+        file.values[partition_key(number)] =
+            encode_attributes(stored.attributes) + " " + std::to_string(stored.mtime_set_at.value);
+    }
+    return file;
+}
+
+Result<void> StoredTopic::save_locked() {
+    return replace_file(env_.fs, directory_ + "/" + kTopicFileName, encode_text_file(to_text()));
+}
+
+// After a save that failed: whether the file holds the new state all the same, as where only the last sync failed. Then it counts, so
+// that this process and the next one go by the same settings.
+bool StoredTopic::is_saved_locked() const {
+    const auto content = read_small_file(env_.fs, directory_ + "/" + kTopicFileName, kTextFileBytesMax);
+    return content && *content == encode_text_file(to_text());
+}
+
+Result<void> StoredTopic::open_partition(std::uint32_t number, bool power_was_cut) {
+    const std::string directory = directory_ + "/" + std::to_string(number);
+    TOPICFS_TRY_ASSIGN(auto log, PartitionLog::open(env_, directory, settings_, power_was_cut));
+    partitions_.push_back(std::make_shared<StoredPartition>(number, std::move(log), weak_from_this()));
+    if (partition_attributes_.size() <= number) {
+        // It was added, and power was cut before the topic's file knew of it.
+        Attributes attributes = attributes_;
+        attributes.mode &= kPartitionModeMask;
+        partition_attributes_.push_back({attributes, Position{0}});
+    }
+    return {};
+}
+
+std::uint32_t StoredTopic::partition_count() const {
+    const std::scoped_lock lock(mutex_);
+    return static_cast<std::uint32_t>(partitions_.size());
+}
+
+std::vector<std::shared_ptr<StoredPartition>> StoredTopic::partitions() const {
+    const std::scoped_lock lock(mutex_);
+    return partitions_;
+}
+
+Result<std::shared_ptr<Partition>> StoredTopic::partition(std::uint32_t number) const {
+    const std::scoped_lock lock(mutex_);
+    if (number >= partitions_.size()) {
+        return make_error(ErrorCode::kNotFound, "open", name_ + "/" + std::to_string(number), "no such partition");
+    }
+    return std::shared_ptr<Partition>(partitions_[number]);
+}
+
+Result<std::shared_ptr<Partition>> StoredTopic::add_partition(std::uint32_t number, const Attributes& attributes) {
+    const std::scoped_lock lock(mutex_);
+    return add_partition_locked(number, attributes);
+}
+
+Result<std::shared_ptr<Partition>> StoredTopic::add_partition_locked(std::uint32_t number,
+                                                                     const Attributes& attributes) {
+    const std::string shown = name_ + "/" + std::to_string(number);
+    TOPICFS_TRY(check_changes_locked("add a partition to"));
+    if (number < partitions_.size()) {
+        return make_error(ErrorCode::kExists, "add", shown, "the partition is there already");
+    }
+    if (number > partitions_.size() || number >= kPartitionsMax) {
+        return make_error(ErrorCode::kInvalid, "add", shown,
+                          "the next partition is " + std::to_string(partitions_.size()));
+    }
+    const std::string directory = directory_ + "/" + std::to_string(number);
+    const std::string unfinished = directory_ + "/" + kUnfinishedPrefix + std::to_string(number);
+    if (auto made = env_.fs.make_directory(unfinished); !made && !is_errno(made.error(), EEXIST)) {
+        return std::move(made).error();
+    }
+    TOPICFS_TRY(PartitionLog::create_files(env_.fs, unfinished, env_.clock.now(), true));
+    TOPICFS_TRY(env_.fs.rename(unfinished, directory));
+    partition_attributes_.resize(number);
+    partition_attributes_.push_back({attributes, Position{0}});
+    attributes_.mtime_ns = attributes_.ctime_ns = now_ns(env_.clock);
+    auto made = save_locked();  // and with it the directory's names
+    if (made) {
+        made = open_partition(number, false);
+    }
+    if (!made) {
+        (void)env_.fs.rename(directory, unfinished).has_value();  // So that it can be made again.
+        partition_attributes_.resize(number);
+        return std::move(made).error();
+    }
+    return std::shared_ptr<Partition>(partitions_.back());
+}
+
+Attributes StoredTopic::attributes() const {
+    const std::scoped_lock lock(mutex_);
+    return attributes_;
+}
+
+Result<void> StoredTopic::change_attributes(const AttributesChange& change) {
+    const std::scoped_lock lock(mutex_);
+    TOPICFS_TRY(check_changes_locked("change"));
+    const Attributes before = attributes_;
+    apply_change(attributes_, change, now_ns(env_.clock));
+    auto saved = save_locked();
+    if (!saved && !is_saved_locked()) {
+        attributes_ = before;
+    }
+    return saved;
+}
+
+Attributes StoredTopic::partition_attributes(std::uint32_t number, PartitionLog& log) const {
+    const auto log_end = log.end();
+    const std::int64_t appended_ns = log.last_append().value * 1'000'000;
+    const std::scoped_lock lock(mutex_);
+    const StoredAttributes& stored = partition_attributes_[number];
+    Attributes attributes = stored.attributes;
+    if (log_end && *log_end != stored.mtime_set_at && appended_ns > 0) {
+        attributes.mtime_ns = appended_ns;
+        attributes.ctime_ns = std::max(attributes.ctime_ns, appended_ns);
+    }
+    return attributes;
+}
+
+Result<void> StoredTopic::change_partition_attributes(std::uint32_t number, PartitionLog& log,
+                                                      const AttributesChange& change) {
+    TOPICFS_TRY_ASSIGN(const Position log_end, log.end());
+    const std::scoped_lock lock(mutex_);
+    TOPICFS_TRY(check_changes_locked("change"));
+    StoredAttributes& stored = partition_attributes_[number];
+    const StoredAttributes before = stored;
+    apply_change(stored.attributes, change, now_ns(env_.clock));
+    if (change.mtime_ns) {
+        stored.mtime_set_at = log_end;
+    }
+    auto saved = save_locked();
+    if (!saved && !is_saved_locked()) {
+        stored = before;
+    }
+    return saved;
+}
+
+TopicSettings StoredTopic::settings() const {
+    const std::scoped_lock lock(mutex_);
+    return *settings_;
+}
+
+Result<void> StoredTopic::set(std::string_view key, std::string_view value) {
+    const std::scoped_lock lock(mutex_);
+    TOPICFS_TRY(check_changes_locked("set"));
+    TopicSettings changed = *settings_;
+    TOPICFS_TRY(set_setting(changed, key, value));
+    if (changed.record_delimiter != settings_->record_delimiter) {
+        for (const auto& partition : partitions_) {
+            TOPICFS_TRY_ASSIGN(const Position log_end, partition->end());
+            if (log_end != Position{0}) {
+                return make_error(ErrorCode::kInvalid, "set", std::string(key),
+                                  "the topic has records already, and their offsets count by the present delimiter");
+            }
+        }
+    }
+    if (changed.num_partitions < partitions_.size() && changed.num_partitions != settings_->num_partitions) {
+        return make_error(ErrorCode::kInvalid, "set", std::string(key),
+                          "the topic has " + std::to_string(partitions_.size()) + " partitions; they can only become more");
+    }
+    const std::shared_ptr<const TopicSettings> before = settings_;
+    settings_ = std::make_shared<TopicSettings>(changed);
+    auto saved = save_locked();
+    if (!saved && !is_saved_locked()) {
+        settings_ = before;
+        return saved;
+    }
+    for (const auto& partition : partitions_) {
+        partition->log()->set_settings(settings_);
+    }
+    TOPICFS_TRY(std::move(saved));
+    while (key == "num.partitions" && partitions_.size() < changed.num_partitions) {
+        const auto next = static_cast<std::uint32_t>(partitions_.size());
+        Attributes attributes = attributes_;
+        attributes.mode &= kPartitionModeMask;
+        TOPICFS_TRY(add_partition_locked(next, attributes));
+    }
+    return {};
+}
+
+Result<std::string> StoredTopic::status_json() {
+    return topic_status_json(*this);
+}
+
+Result<void> StoredTopic::check_changes_locked(const char* operation) const {
+    if (env_.read_only) {
+        return make_error(ErrorCode::kReadOnly, operation, name_, "the store is open for reading only");
+    }
+    return retired_.empty() ? Result<void>{} : make_error(ErrorCode::kReadOnly, operation, name_, retired_);
+}
+
+void StoredTopic::retire(std::string reason) {
+    const std::scoped_lock lock(mutex_);
+    retired_ = std::move(reason);
+}
+
+void StoredTopic::reinstate() {
+    retire("");
+    for (const auto& partition : partitions()) {
+        partition->log()->reinstate();
+    }
+}
+
+bool StoredTopic::retire_if_empty() {
+    const std::scoped_lock lock(mutex_);
+    for (std::size_t i = 0; i < partitions_.size(); ++i) {
+        if (!partitions_[i]->log()->retire_if_empty()) {
+            for (std::size_t j = 0; j < i; ++j) {
+                partitions_[j]->log()->reinstate();
+            }
+            return false;
+        }
+    }
+    retired_ = "the topic was removed";
+    return true;
+}
+
+}  // namespace topicfs

@@ -1,0 +1,126 @@
+// A topic of an open store: its text file, its partitions, who owns them.
+//
+// The file `topic` in the topic's directory holds id, owner, modes, times and settings; each change replaces it whole and is durable
+// on return. Threads: any; mutex_ is held across the replacing of the file, which only changes of the same topic wait for.
+#pragma once
+
+#include "format/text_file.h"
+#include "log/partition_log.h"
+
+#include <topicfs/store.h>
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace topicfs {
+
+inline constexpr const char* kTopicsDirectory = "topics";
+inline constexpr const char* kTopicFileName = "topic";
+inline constexpr unsigned kTopicFileVersion = 1;
+// Topics that are being made or removed have a name that no topic can have.
+inline constexpr const char* kUnfinishedPrefix = ".unfinished-";
+
+class StoredTopic;
+
+class StoredPartition final : public Partition {
+public:
+    StoredPartition(std::uint32_t number, std::shared_ptr<PartitionLog> log, std::weak_ptr<StoredTopic> topic)
+        : number_(number), log_(std::move(log)), topic_(std::move(topic)) {}
+
+    std::uint32_t number() const override { return number_; }
+    Result<std::size_t> append(std::span<const std::byte> bytes) override { return log_->append(bytes); }
+    Result<std::size_t> append_at(Position expected, std::span<const std::byte> bytes) override {
+        return log_->append(bytes, expected);
+    }
+    Result<void> sync() override { return log_->sync(); }
+    Position start() const override { return log_->start(); }
+    Result<Position> end() const override { return log_->end(); }
+    Result<std::size_t> read(Position from, std::span<std::byte> into) override { return log_->read(from, into); }
+    Result<Found> find_offset(Offset offset) override { return log_->find_offset(offset); }
+    Result<Found> find_time(TimestampMs time) override { return log_->find_time(time); }
+    Result<PartitionStatus> status() override { return log_->status(); }
+    Attributes attributes() const override;
+    Result<void> change_attributes(const AttributesChange& change) override;
+    std::uint64_t disk_bytes() const override { return log_->disk_bytes(); }
+
+    const std::shared_ptr<PartitionLog>& log() const { return log_; }
+
+private:
+    const std::uint32_t number_;
+    const std::shared_ptr<PartitionLog> log_;
+    const std::weak_ptr<StoredTopic> topic_;
+};
+
+// What a partition's attributes are kept as: a time that was set counts until the next append.
+struct StoredAttributes {
+    Attributes attributes;
+    Position mtime_set_at;  // the log end when mtime was set
+};
+
+class StoredTopic final : public Topic, public std::enable_shared_from_this<StoredTopic> {
+public:
+    // Makes the directory `directory` with `settings.num_partitions` partitions, all durable on return but the directory's own name.
+    static Result<void> create_files(const PartitionEnvironment& environment, const std::string& directory,
+                                     std::uint64_t id, const TopicSettings& settings, const Attributes& attributes);
+    // Opens topics/NAME. A damaged `topic` file is replaced in memory by defaults that let nobody but the daemon's user in.
+    static Result<std::shared_ptr<StoredTopic>> open(const PartitionEnvironment& environment, std::string name,
+                                                     bool power_was_cut);
+
+    StoredTopic(const PartitionEnvironment& environment, std::string name, std::string directory);
+
+    const std::string& name() const override { return name_; }
+    std::uint64_t id() const override { return id_; }
+    std::uint32_t partition_count() const override;
+    Result<std::shared_ptr<Partition>> partition(std::uint32_t number) const override;
+    Result<std::shared_ptr<Partition>> add_partition(std::uint32_t number, const Attributes& attributes) override;
+    Attributes attributes() const override;
+    Result<void> change_attributes(const AttributesChange& change) override;
+    TopicSettings settings() const override;
+    Result<void> set(std::string_view key, std::string_view value) override;
+    Result<std::string> status_json() override;
+
+    std::vector<std::shared_ptr<StoredPartition>> partitions() const;
+    Attributes partition_attributes(std::uint32_t number, PartitionLog& log) const;
+    Result<void> change_partition_attributes(std::uint32_t number, PartitionLog& log, const AttributesChange& change);
+    // Takes no appends any more, if it has no records.
+    bool retire_if_empty();
+    void reinstate();
+    // Is not changed any more: whoever still holds it must not write to what has its name now.
+    void retire(std::string reason);
+
+private:
+    Result<void> load();
+    void take_over(const TextFile& file);
+    TextFile to_text() const;
+    Result<void> save_locked();
+    Result<void> check_changes_locked(const char* operation) const;
+    bool is_saved_locked() const;
+    Result<void> open_partition(std::uint32_t number, bool power_was_cut);
+    Result<std::shared_ptr<Partition>> add_partition_locked(std::uint32_t number, const Attributes& attributes);
+
+    const PartitionEnvironment env_;
+    const std::string name_;
+    const std::string directory_;
+
+    mutable std::mutex mutex_;  // guards what follows
+    std::uint64_t id_ = 0;
+    Attributes attributes_;
+    std::shared_ptr<const TopicSettings> settings_;
+    std::vector<std::shared_ptr<StoredPartition>> partitions_;
+    std::vector<StoredAttributes> partition_attributes_;
+    std::string retired_;  // why it takes no changes; empty where it does
+};
+
+// Applies `change` at `now_ns`.
+void apply_change(Attributes& attributes, const AttributesChange& change, std::int64_t now_ns);
+
+// "uid gid mode atime mtime ctime", mode in octal; and back, false where it is not that.
+std::string encode_attributes(const Attributes& attributes);
+bool decode_attributes(std::string_view text, Attributes& attributes);
+// All settings under keys "setting.KEY"; unknown and invalid ones are left out with a warning.
+void encode_settings(const TopicSettings& settings, TextFile& file);
+void decode_settings(const TextFile& file, TopicSettings& settings);
+
+}  // namespace topicfs

@@ -1,0 +1,220 @@
+#include "log/append_times.h"
+
+#include "support/fault_file_system.h"
+#include "support/temporary_directory.h"
+
+#include <catch2/catch.hpp>
+
+using namespace topicfs;
+using namespace topicfs::test;
+
+namespace {
+
+constexpr Position kEnd{1'000'000'000};
+
+class TimesFixture {
+public:
+    std::uint64_t file_bytes() const { return std::filesystem::file_size(directory / "times"); }
+
+    TemporaryDirectory directory;
+    std::unique_ptr<FileSystem> real = std::move(*open_file_system(directory.string()));
+    FaultFileSystem fs{*real};
+};
+
+}  // namespace
+
+TEST_CASE("AppendTimes: bytes have the time of their append, to ten milliseconds") {
+    TimesFixture fixture;
+    AppendTimes times(fixture.fs, "times");
+    times.load(Position{0}, kEnd, TimestampMs{0});
+    CHECK_FALSE(times.covers(Position{0}));
+    CHECK(times.last() == TimestampMs{0});
+    REQUIRE(times.note(Position{0}, TimestampMs{1000}));
+    REQUIRE(times.note(Position{5}, TimestampMs{1009}));
+    REQUIRE(times.note(Position{8}, TimestampMs{1010}));
+    CHECK(times.covers(Position{0}));
+    CHECK(times.time_at(Position{0}) == TimestampMs{1000});
+    CHECK(times.time_at(Position{7}) == TimestampMs{1000});
+    CHECK(times.time_at(Position{8}) == TimestampMs{1010});
+    CHECK(times.time_at(Position{999}) == TimestampMs{1010});
+    CHECK(times.last() == TimestampMs{1010});
+    CHECK(fixture.file_bytes() == 2 * kTimesEntryBytes);
+}
+
+TEST_CASE("AppendTimes: a clock that is set back gives the largest time so far") {
+    TimesFixture fixture;
+    AppendTimes times(fixture.fs, "times");
+    times.load(Position{0}, kEnd, TimestampMs{5000});
+    REQUIRE(times.note(Position{0}, TimestampMs{1000}));
+    CHECK(times.time_at(Position{0}) == TimestampMs{5000});
+    REQUIRE(times.note(Position{10}, TimestampMs{6000}));
+    REQUIRE(times.note(Position{20}, TimestampMs{200}));
+    CHECK(times.time_at(Position{20}) == TimestampMs{6000});
+    REQUIRE(times.note(Position{30}, TimestampMs{6010}));
+    CHECK(times.time_at(Position{30}) == TimestampMs{6010});
+}
+
+TEST_CASE("AppendTimes: a slice begins at raw offset 0, and find gives the first position of a time") {
+    TimesFixture fixture;
+    AppendTimes times(fixture.fs, "times");
+    times.load(Position{0}, kEnd, TimestampMs{0});
+    for (std::int64_t i = 0; i < 5; ++i) {
+        REQUIRE(times.note(Position{static_cast<std::uint64_t>(i) * 100}, TimestampMs{1000 + i * 10}));
+    }
+    const std::vector<BatchTime> expected{{0, {1010}}, {50, {1020}}, {150, {1030}}};
+    CHECK(times.slice(Position{150}, Position{350}) == expected);
+    CHECK(times.slice(Position{400}, Position{500}) == std::vector<BatchTime>{{0, {1040}}});
+    CHECK(times.slice(Position{200}, Position{300}) == std::vector<BatchTime>{{0, {1020}}});
+    CHECK(times.find(Position{0}, TimestampMs{0}) == Position{0});
+    CHECK(times.find(Position{0}, TimestampMs{1011}) == Position{200});
+    CHECK(times.find(Position{150}, TimestampMs{1005}) == Position{150});
+    CHECK(times.find(Position{0}, TimestampMs{1040}) == Position{400});
+    CHECK(times.find(Position{0}, TimestampMs{1041}) == std::nullopt);
+}
+
+TEST_CASE("AppendTimes: two times at one position, as after an append that failed, are one with the later") {
+    TimesFixture fixture;
+    AppendTimes times(fixture.fs, "times");
+    times.load(Position{0}, kEnd, TimestampMs{0});
+    REQUIRE(times.note(Position{0}, TimestampMs{1000}));
+    REQUIRE(times.note(Position{50}, TimestampMs{1010}));
+    REQUIRE(times.note(Position{50}, TimestampMs{1020}));
+    CHECK(times.time_at(Position{50}) == TimestampMs{1020});
+    const std::vector<BatchTime> expected{{0, {1000}}, {50, {1020}}};
+    CHECK(times.slice(Position{0}, Position{60}) == expected);
+    CHECK(times.find(Position{0}, TimestampMs{1005}) == Position{50});
+}
+
+TEST_CASE("AppendTimes: the times outlive the process") {
+    TimesFixture fixture;
+    {
+        AppendTimes times(fixture.fs, "times");
+        times.load(Position{0}, kEnd, TimestampMs{0});
+        for (std::int64_t i = 0; i < 10; ++i) {
+            REQUIRE(times.note(Position{static_cast<std::uint64_t>(i) * 100}, TimestampMs{1000 + i * 10}));
+        }
+    }
+    AppendTimes times(fixture.fs, "times");
+    times.load(Position{450}, kEnd, TimestampMs{1040});
+    CHECK(times.covers(Position{450}));
+    CHECK_FALSE(times.covers(Position{399}));
+    CHECK(times.time_at(Position{450}) == TimestampMs{1040});
+    CHECK(times.time_at(Position{950}) == TimestampMs{1090});
+    REQUIRE(times.note(Position{1000}, TimestampMs{1100}));
+    AppendTimes again(fixture.fs, "times");
+    again.load(Position{900}, kEnd, TimestampMs{1090});
+    CHECK(again.time_at(Position{900}) == TimestampMs{1090});
+    CHECK(again.time_at(Position{1000}) == TimestampMs{1100});
+}
+
+TEST_CASE("AppendTimes: times of bytes behind the log end, which a power cut took, do not count") {
+    TimesFixture fixture;
+    {
+        AppendTimes times(fixture.fs, "times");
+        times.load(Position{0}, Position{0}, TimestampMs{0});
+        REQUIRE(times.note(Position{0}, TimestampMs{1000}));
+        REQUIRE(times.note(Position{50}, TimestampMs{2000}));
+        REQUIRE(times.note(Position{100}, TimestampMs{3000}));
+    }
+    AppendTimes times(fixture.fs, "times");
+    times.load(Position{0}, Position{60}, TimestampMs{0});
+    CHECK(times.time_at(Position{200}) == TimestampMs{2000});
+    CHECK(times.last() == TimestampMs{2000});
+    REQUIRE(times.note(Position{60}, TimestampMs{2500}));
+    AppendTimes again(fixture.fs, "times");
+    again.load(Position{60}, kEnd, TimestampMs{2000});
+    CHECK(again.time_at(Position{60}) == TimestampMs{2500});
+    CHECK(again.last() == TimestampMs{2500});
+}
+
+TEST_CASE("AppendTimes: a file that is missing or damaged holds nothing") {
+    TimesFixture fixture;
+    if (GENERATE(false, true)) {
+        write_file(fixture.directory / "times", std::string(1000, '?'));
+    }
+    AppendTimes times(fixture.fs, "times");
+    times.load(Position{10}, kEnd, TimestampMs{1234});
+    CHECK_FALSE(times.covers(Position{10}));
+    CHECK(times.time_at(Position{10}) == TimestampMs{1234});
+    CHECK(times.last() == TimestampMs{1234});
+}
+
+TEST_CASE("AppendTimes: a restart gives all that is there one time, in the file too, and never an earlier one") {
+    TimesFixture fixture;
+    AppendTimes times(fixture.fs, "times");
+    times.load(Position{0}, kEnd, TimestampMs{0});
+    REQUIRE(times.note(Position{0}, TimestampMs{1000}));
+    REQUIRE(times.note(Position{100}, TimestampMs{2000}));
+    const TimestampMs restarted{GENERATE(500, 3000)};
+    REQUIRE(times.restart(Position{50}, restarted));
+    REQUIRE(times.sync());
+    const TimestampMs expected = std::max(restarted, TimestampMs{2000});
+    CHECK(times.time_at(Position{50}) == expected);
+    CHECK(times.time_at(Position{100}) == expected);
+    AppendTimes loaded(fixture.fs, "times");
+    loaded.load(Position{50}, kEnd, TimestampMs{0});
+    CHECK(loaded.covers(Position{50}));
+    CHECK(loaded.time_at(Position{60}) == expected);
+    CHECK(loaded.last() == expected);
+    REQUIRE(loaded.note(Position{200}, TimestampMs{5000}));
+    AppendTimes again(fixture.fs, "times");
+    again.load(Position{60}, kEnd, TimestampMs{0});
+    CHECK(again.time_at(Position{60}) == expected);
+    CHECK(again.time_at(Position{200}) == TimestampMs{5000});
+}
+
+TEST_CASE("AppendTimes: however long nothing is sealed, the ring keeps the time of its oldest byte") {
+    TimesFixture fixture;
+    AppendTimes times(fixture.fs, "times");
+    times.load(Position{0}, kEnd, TimestampMs{0});
+    std::uint64_t position = 0;
+    std::int64_t now = 1000;
+    for (; position < 10'000; ++position, now += 500) {
+        REQUIRE(times.note(Position{position}, TimestampMs{now}));
+    }
+    CHECK(fixture.file_bytes() <= kTimesSlots * kTimesEntryBytes);
+    CHECK(times.time_at(Position{0}) == TimestampMs{1000});
+    CHECK(times.time_at(Position{1500}) == TimestampMs{1000 + 1500 * 500});
+    AppendTimes loaded(fixture.fs, "times");
+    loaded.load(Position{0}, kEnd, TimestampMs{0});
+    CHECK(loaded.covers(Position{0}));
+    CHECK(loaded.time_at(Position{0}) == TimestampMs{1000});
+    CHECK(loaded.last() == times.last());
+    // What is sealed and durable makes room again.
+    times.forget_before(Position{9000});
+    REQUIRE(times.note(Position{position}, TimestampMs{now}));
+    CHECK(times.last() == TimestampMs{now});
+}
+
+TEST_CASE("AppendTimes: the ring goes round as long as what is forgotten makes room") {
+    TimesFixture fixture;
+    AppendTimes times(fixture.fs, "times");
+    times.load(Position{0}, kEnd, TimestampMs{0});
+    for (std::uint64_t i = 0; i < 3 * kTimesSlots; ++i) {
+        REQUIRE(times.note(Position{i}, TimestampMs{static_cast<std::int64_t>(1000 + i * 10)}));
+        if (i % 1000 == 999) {
+            times.forget_before(Position{i - 10});
+        }
+    }
+    CHECK(fixture.file_bytes() == kTimesSlots * kTimesEntryBytes);
+    AppendTimes loaded(fixture.fs, "times");
+    const std::uint64_t from = 3 * kTimesSlots - 500;
+    loaded.load(Position{from}, kEnd, TimestampMs{0});
+    for (std::uint64_t i = from; i < 3 * kTimesSlots; ++i) {
+        REQUIRE(loaded.time_at(Position{i}) == TimestampMs{static_cast<std::int64_t>(1000 + i * 10)});
+    }
+}
+
+TEST_CASE("AppendTimes: a time that cannot be stored is kept in memory") {
+    TimesFixture fixture;
+    AppendTimes times(fixture.fs, "times");
+    times.load(Position{0}, kEnd, TimestampMs{0});
+    fixture.fs.set({.call = "pwrite", .for_good = true, .system_errno = ENOSPC});
+    CHECK_FALSE(times.note(Position{0}, TimestampMs{1000}));
+    CHECK(times.time_at(Position{0}) == TimestampMs{1000});
+    fixture.fs.clear();
+    CHECK(times.note(Position{10}, TimestampMs{1010}));
+    times.close_file();
+    CHECK(times.note(Position{20}, TimestampMs{1020}));
+    CHECK(times.last() == TimestampMs{1020});
+}

@@ -1,0 +1,131 @@
+#include "log/batch_cache.h"
+
+#include "support/temporary_directory.h"
+
+#include <catch2/catch.hpp>
+
+#include <atomic>
+#include <stdexcept>
+#include <thread>
+
+using namespace topicfs;
+using namespace topicfs::test;
+
+namespace {
+
+struct CacheFixture {
+    std::shared_ptr<Segment> segment() {
+        return std::make_shared<Segment>(*fs, "p", Position{0}, Codec::kLz4, 0, 0, Segment::Access::kRead);
+    }
+    TemporaryDirectory directory;
+    std::unique_ptr<FileSystem> fs = std::move(*open_file_system(directory.string()));
+};
+
+Segment::Decoded batch_of(std::size_t bytes) {
+    return {std::vector<std::byte>(bytes), {{0, {1}}}};
+}
+
+}  // namespace
+
+TEST_CASE("BatchCache: a batch is loaded once and handed out again") {
+    CacheFixture fixture;
+    BatchCache cache(1000);
+    const auto segment = fixture.segment();
+    int loads = 0;
+    const auto load = [&]() -> Result<Segment::Decoded> {
+        ++loads;
+        return batch_of(100);
+    };
+    const auto first = cache.get(segment, Position{0}, load);
+    const auto second = cache.get(segment, Position{0}, load);
+    REQUIRE(first);
+    CHECK(*first == *second);
+    CHECK(loads == 1);
+    REQUIRE(cache.get(segment, Position{100}, load));
+    REQUIRE(cache.get(fixture.segment(), Position{0}, load));
+    CHECK(loads == 3);
+    CHECK(cache.bytes() == 300);
+}
+
+TEST_CASE("BatchCache: what was not used for longest goes first, and a batch over the budget is not kept") {
+    CacheFixture fixture;
+    BatchCache cache(250);
+    const auto segment = fixture.segment();
+    std::vector<std::uint64_t> loads;
+    const auto get = [&](std::uint64_t base, std::size_t bytes = 100) {
+        const auto batch = cache.get(segment, Position{base}, [&]() -> Result<Segment::Decoded> {
+            loads.push_back(base);
+            return batch_of(bytes);
+        });
+        REQUIRE(batch);
+        CHECK((*batch)->raw.size() == bytes);
+        CHECK(cache.bytes() <= 250);
+        return *batch;
+    };
+    const auto held = get(0);
+    get(1);
+    get(0);
+    get(2);  // 1 goes
+    get(0);
+    get(1);
+    CHECK(loads == std::vector<std::uint64_t>{0, 1, 2, 1});
+    get(9, 1000);
+    CHECK(cache.bytes() == 0);
+    CHECK(held->raw.size() == 100);
+}
+
+TEST_CASE("BatchCache: a failure is not kept") {
+    CacheFixture fixture;
+    BatchCache cache(1000);
+    const auto segment = fixture.segment();
+    const auto failed = cache.get(segment, Position{0}, []() -> Result<Segment::Decoded> {
+        return make_error(ErrorCode::kDamaged, "read", "p", "it is damaged");
+    });
+    CHECK(failed.error().code == ErrorCode::kDamaged);
+    CHECK_THROWS_AS(
+        cache.get(segment, Position{0}, []() -> Result<Segment::Decoded> { throw std::bad_alloc(); }).has_value(),
+        std::bad_alloc);
+    CHECK(cache.get(segment, Position{0}, []() -> Result<Segment::Decoded> { return batch_of(5); }));
+    CHECK(cache.bytes() == 5);
+}
+
+TEST_CASE("BatchCache: another segment is never given the batches of one that is gone") {
+    CacheFixture fixture;
+    BatchCache cache(1'000'000);
+    for (std::size_t i = 1; i < 200; ++i) {  // Addresses come again.
+        const auto batch =
+            cache.get(fixture.segment(), Position{0}, [&]() -> Result<Segment::Decoded> { return batch_of(i); });
+        REQUIRE(batch);
+        REQUIRE((*batch)->raw.size() == i);
+    }
+}
+
+TEST_CASE("BatchCache: threads that want one batch at the same time load it once") {
+    CacheFixture fixture;
+    BatchCache cache(10'000);
+    const auto segment = fixture.segment();
+    std::atomic<int> loads{0};
+    std::atomic<int> waiting{0};
+    std::atomic<int> wrong{0};
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i) {
+        threads.emplace_back([&] {
+            ++waiting;
+            for (std::uint64_t base = 0; base < 50; ++base) {
+                const auto batch = cache.get(segment, Position{base}, [&]() -> Result<Segment::Decoded> {
+                    while (waiting < 4) {
+                        std::this_thread::yield();  // so that all are on their way
+                    }
+                    ++loads;
+                    return batch_of(base + 1);
+                });
+                wrong += batch && (*batch)->raw.size() == base + 1 ? 0 : 1;
+            }
+        });
+    }
+    for (std::thread& thread : threads) {
+        thread.join();
+    }
+    CHECK(wrong == 0);
+    CHECK(loads == 50);
+}

@@ -1,0 +1,28 @@
+// What stat(2) shows of a node.
+#pragma once
+
+#include <topicfs/result.h>
+
+#include <sys/stat.h>
+
+#include <string>
+
+#include "mount/nodes.h"
+
+namespace topicfs {
+
+// Errors are the engine's.
+Result<struct stat> node_attributes(Store& store, const Node& node);
+
+// For how long the kernel may answer without asking: directories' own attributes change only through the kernel,
+// everything else can change at any time.
+double attribute_seconds(const Node& node);
+double entry_seconds(const Node& node);
+
+// Owner and mode of the directory that the node belongs to: its topic's, or the root's.
+Attributes owning_attributes(const Store& store, const Node& node);
+
+// The text of a `.config` file: the value and a newline.
+Result<std::string> setting_text(const Store& store, const Node& node);
+
+}  // namespace topicfs

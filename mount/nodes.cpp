@@ -1,0 +1,110 @@
+#include "mount/nodes.h"
+
+#include <utility>
+
+namespace topicfs {
+
+namespace {
+
+// The lower 24 bits of an inode number. Scripts and tar archives remember inode numbers: never renumber. 0 is not used
+// by the root's own (topic 0), as an inode number of 0 means "none" to readers of directories; it has 1 instead.
+constexpr std::uint64_t kTopicIndex = 0;
+constexpr std::uint64_t kRootIndex = 1;
+constexpr std::uint64_t kConfigIndex = 2;
+constexpr std::uint64_t kStatusIndex = 3;
+constexpr std::uint64_t kSettingIndex = 0x100;
+constexpr std::uint64_t kPartitionIndex = 0x10000;
+constexpr unsigned kIndexBits = 24;
+static_assert(kPartitionIndex + kPartitionsMax <= std::uint64_t{1} << kIndexBits);
+
+std::uint64_t index_of(const Node& node) {
+    switch (node.kind) {
+        case NodeKind::kRoot:
+            return kRootIndex;
+        case NodeKind::kTopic:
+            return kTopicIndex;
+        case NodeKind::kReader:
+        case NodeKind::kWriter:
+            return kPartitionIndex + node.partition->number();
+        case NodeKind::kConfigDirectory:
+            return kConfigIndex;
+        case NodeKind::kConfigKey:
+            return kSettingIndex + node.setting;
+        case NodeKind::kStatus:
+            return kStatusIndex;
+    }
+    return kRootIndex;
+}
+
+}  // namespace
+
+std::uint64_t inode_number(const Node& node) {
+    const std::uint64_t topic = node.topic ? node.topic->id() : 0;
+    return (topic << kIndexBits) | index_of(node);
+}
+
+std::uint64_t partition_inode_number(const Topic& topic, std::uint32_t partition) {
+    return (topic.id() << kIndexBits) | (kPartitionIndex + partition);
+}
+
+NodeTable::NodeTable() {
+    auto root = std::make_shared<Node>();
+    root->id = kRootNode;
+    nodes_.emplace(kRootNode, Known{std::move(root), 1});
+}
+
+NodeTable::Key NodeTable::key_of(const Node& node) {
+    // There is one writer node: it keeps the log start that it was made with for as long as the kernel knows it.
+    return {node.kind, inode_number(node), node.kind == NodeKind::kReader ? node.start.value : 0};
+}
+
+std::shared_ptr<const Node> NodeTable::find(NodeId id) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = nodes_.find(id);
+    return found == nodes_.end() ? nullptr : found->second.node;
+}
+
+std::shared_ptr<const Node> NodeTable::look_up(const Node& wanted) {
+    const Key key = key_of(wanted);
+    const std::lock_guard lock(mutex_);
+    if (const auto found = ids_.find(key); found != ids_.end()) {
+        Known& known = nodes_.at(found->second);
+        ++known.look_ups;
+        return known.node;
+    }
+    auto node = std::make_shared<Node>(wanted);
+    node->id = next_id_;
+    const auto inserted = ids_.emplace(key, node->id).first;
+    try {
+        nodes_.emplace(node->id, Known{node, 1});
+    } catch (...) {
+        ids_.erase(inserted);
+        throw;
+    }
+    ++next_id_;
+    return node;
+}
+
+void NodeTable::forget(NodeId id, std::uint64_t look_ups) {
+    // Let go of the topic only after the mutex: what its last owner does then is not ours to wait for.
+    std::shared_ptr<const Node> gone;
+    const std::lock_guard lock(mutex_);
+    const auto found = nodes_.find(id);
+    if (id == kRootNode || found == nodes_.end()) {
+        return;
+    }
+    if (look_ups < found->second.look_ups) {
+        found->second.look_ups -= look_ups;
+        return;
+    }
+    gone = std::move(found->second.node);
+    ids_.erase(key_of(*gone));
+    nodes_.erase(found);
+}
+
+std::size_t NodeTable::size() const {
+    const std::lock_guard lock(mutex_);
+    return nodes_.size() - 1;
+}
+
+}  // namespace topicfs

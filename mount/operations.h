@@ -1,0 +1,121 @@
+// What each FUSE request does, over a Store.
+//
+// Every member below answers its request through the Reply, or returns an Error that the caller answers (reply.h).
+// Nothing here holds a lock while the engine works, so a slow disk under one partition holds up no other.
+//
+// The kernel checks owners and modes (default_permissions); what is refused here is refused to root too.
+#pragma once
+
+#include <topicfs/store.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "io/fd.h"
+#include "mount/fuse_api.h"
+#include "mount/handles.h"
+#include "mount/lock_waits.h"
+#include "mount/nodes.h"
+#include "mount/reply.h"
+#include "mount/turned_opens.h"
+
+namespace topicfs {
+
+// Any thread.
+class Operations {
+public:
+    // `space_of` is a directory on the file system whose space statfs(2) shows; none: no space.
+    Operations(Store& store, std::string mount_point, Fd space_of);
+
+    // For fuse_session_new; the session's user data must be the address of an Operations.
+    static const fuse_lowlevel_ops& callbacks();
+
+    bool initialised() const { return initialised_; }
+    std::size_t open_handle_count() const { return handles_.size(); }
+    void cancel_waiting_locks() { locks_.cancel_all(); }
+    void interrupt_lock(LockTable::Waiter waiter) { locks_.interrupt(waiter); }
+
+    // operations.cpp
+    void initialise(fuse_conn_info& connection);
+
+    // operations_tree.cpp, operations_directory.cpp
+    Result<void> look_up(Reply& reply, fuse_ino_t parent, const char* name);
+    Result<void> forget(Reply& reply, fuse_ino_t id, std::uint64_t look_ups);
+    Result<void> forget_many(Reply& reply, std::size_t count, fuse_forget_data* forgets);
+    Result<void> get_attributes(Reply& reply, fuse_ino_t id, fuse_file_info* info);
+    Result<void> set_attributes(Reply& reply, fuse_ino_t id, struct stat* wanted, int what, fuse_file_info* info);
+    Result<void> make_node(Reply& reply, fuse_ino_t parent, const char* name, mode_t mode, dev_t device);
+    Result<void> make_directory(Reply& reply, fuse_ino_t parent, const char* name, mode_t mode);
+    Result<void> remove_file(Reply& reply, fuse_ino_t parent, const char* name);
+    Result<void> remove_directory(Reply& reply, fuse_ino_t parent, const char* name);
+    Result<void> make_symlink(Reply& reply, const char* target, fuse_ino_t parent, const char* name);
+    Result<void> rename(Reply& reply, fuse_ino_t parent, const char* name, fuse_ino_t new_parent, const char* new_name,
+                        unsigned flags);
+    Result<void> make_link(Reply& reply, fuse_ino_t id, fuse_ino_t new_parent, const char* new_name);
+    Result<void> open_directory(Reply& reply, fuse_ino_t id, fuse_file_info* info);
+    Result<void> read_directory(Reply& reply, fuse_ino_t id, std::size_t size, off_t cookie, fuse_file_info* info);
+    Result<void> sync_directory(Reply& reply, fuse_ino_t id, int data_only, fuse_file_info* info);
+    Result<void> show_space(Reply& reply, fuse_ino_t id);
+
+    // operations_file.cpp
+    Result<void> create(Reply& reply, fuse_ino_t parent, const char* name, mode_t mode, fuse_file_info* info);
+    Result<void> open(Reply& reply, fuse_ino_t id, fuse_file_info* info);
+    Result<void> read(Reply& reply, fuse_ino_t id, std::size_t size, off_t offset, fuse_file_info* info);
+    Result<void> write(Reply& reply, fuse_ino_t id, const char* bytes, std::size_t size, off_t offset,
+                       fuse_file_info* info);
+    Result<void> sync(Reply& reply, fuse_ino_t id, int data_only, fuse_file_info* info);
+    Result<void> allocate(Reply& reply, fuse_ino_t id, int mode, off_t offset, off_t length, fuse_file_info* info);
+    Result<void> seek(Reply& reply, fuse_ino_t id, off_t offset, int whence, fuse_file_info* info);
+
+    // operations_lock.cpp
+    Result<void> flush(Reply& reply, fuse_ino_t id, fuse_file_info* info);
+    Result<void> release(Reply& reply, fuse_ino_t id, fuse_file_info* info);
+    Result<void> find_lock(Reply& reply, fuse_ino_t id, fuse_file_info* info, struct flock* lock);
+    Result<void> set_lock(Reply& reply, fuse_ino_t id, fuse_file_info* info, struct flock* lock, int wait);
+    Result<void> set_flock(Reply& reply, fuse_ino_t id, fuse_file_info* info, int operation);
+
+private:
+    Result<std::shared_ptr<const Node>> find_node(fuse_ino_t id) const;
+    Result<std::shared_ptr<Handle>> find_handle(const fuse_file_info* info) const;
+
+    // What a name in a directory means; the node's id is not set.
+    Result<Node> resolve(const Node& directory, std::string_view name, std::uint32_t thread) const;
+    Result<Node> resolve_in_topic(const std::shared_ptr<Topic>& topic, std::string_view name,
+                                  std::uint32_t thread) const;
+    static Result<Node> partition_node(const std::shared_ptr<Topic>& topic, std::uint32_t number, NodeRole role);
+    // Counts a look-up, which is the kernel's from then on: it must be told of it, or the look-up taken back.
+    Result<fuse_entry_param> make_entry(const Node& found);
+    Result<void> answer_entry(Reply& reply, const Node& found);
+    // Of a directory, `.` and `..` included; what begins with a dot is found by name but not listed.
+    struct DirectoryEntry;
+    off_t entry_count(const Handle& handle) const;
+    // None where the topic is gone by now.
+    std::optional<DirectoryEntry> entry_at(const Handle& handle, off_t index) const;
+
+    // Of what `caller` makes in a directory. A set-group-id directory gives its group on, as on any file system.
+    static Attributes new_attributes(const fuse_ctx& caller, mode_t mode, const Attributes& directory);
+    Result<void> open_partition(Reply& reply, const std::shared_ptr<const Node>& node, fuse_file_info& info);
+    Result<void> open_text(Reply& reply, const std::shared_ptr<const Node>& node, fuse_file_info& info);
+    Result<std::uint32_t> creatable_partition(const Node& directory, std::string_view name) const;
+    Result<void> read_partition(Reply& reply, Handle& handle, std::size_t size, off_t offset);
+    static void read_text(Reply& reply, Handle& handle, std::size_t size, off_t offset);
+    static Result<std::size_t> append(const Handle& handle, int flags, std::span<const std::byte> bytes, off_t offset);
+    Result<void> write_setting(Handle& handle, std::string_view text);
+
+    Store& store_;
+    const std::string mount_point_;
+    const Fd space_of_;
+    std::atomic<bool> initialised_ = false;
+    NodeTable nodes_;
+    HandleTable handles_;
+    TurnedOpens turned_opens_;
+    LockWaits locks_;
+};
+
+}  // namespace topicfs

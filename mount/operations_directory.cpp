@@ -1,0 +1,135 @@
+// The part of Operations that lists directories.
+#include <algorithm>
+#include <cerrno>
+#include <string>
+
+#include "mount/operations.h"
+
+namespace topicfs {
+
+// Only the inode number and the type go into a listing.
+struct Operations::DirectoryEntry {
+    DirectoryEntry(std::string entry_name, std::uint64_t inode, mode_t type) : name(std::move(entry_name)) {
+        attributes.st_ino = inode;
+        attributes.st_mode = type;
+    }
+    std::string name;
+    struct stat attributes = {};
+};
+
+namespace {
+
+constexpr off_t kSelfIndex = 0;
+constexpr off_t kParentIndex = 1;
+constexpr off_t kFirstIndex = 2;
+
+std::uint64_t parent_inode_number(const Node& directory) {
+    Node parent;
+    if (directory.kind == NodeKind::kConfigDirectory && directory.topic) {
+        parent.kind = NodeKind::kTopic;
+        parent.topic = directory.topic;
+    }
+    return inode_number(parent);
+}
+
+}  // namespace
+
+Result<void> Operations::open_directory(Reply& reply, fuse_ino_t id, fuse_file_info* info) {
+    TOPICFS_TRY_ASSIGN(const auto node, find_node(id));
+    if (!node->is_directory()) {
+        return refused(ENOTDIR, "not a directory");
+    }
+    const auto handle = handles_.add(std::make_shared<Handle>(node, info->flags));
+    info->fh = handle->number;
+    if (!reply.opened(*info)) {
+        handles_.remove(handle->number);
+    }
+    return {};
+}
+
+off_t Operations::entry_count(const Handle& handle) const {
+    std::size_t count = 0;
+    switch (handle.node->kind) {
+        case NodeKind::kRoot:
+            count = handle.names.size();
+            break;
+        case NodeKind::kTopic:
+            count = handle.node->topic->partition_count();
+            break;
+        default:
+            count = topic_setting_infos().size();
+            break;
+    }
+    return kFirstIndex + static_cast<off_t>(count);
+}
+
+std::optional<Operations::DirectoryEntry> Operations::entry_at(const Handle& handle, off_t index) const {
+    const Node& directory = *handle.node;
+    if (index == kSelfIndex) {
+        return DirectoryEntry(".", inode_number(directory), S_IFDIR);
+    }
+    if (index == kParentIndex) {
+        return DirectoryEntry("..", parent_inode_number(directory), S_IFDIR);
+    }
+    const auto number = static_cast<std::uint32_t>(index - kFirstIndex);
+    Node node;
+    node.topic = directory.topic;
+    switch (directory.kind) {
+        case NodeKind::kRoot: {
+            const std::string& name = handle.names[number];
+            const auto topic = store_.topic(name);
+            if (!topic) {
+                return std::nullopt;
+            }
+            node.kind = NodeKind::kTopic;
+            node.topic = *topic;
+            return DirectoryEntry(name, inode_number(node), S_IFDIR);
+        }
+        case NodeKind::kTopic:
+            return DirectoryEntry(std::to_string(number), partition_inode_number(*directory.topic, number), S_IFREG);
+        default:
+            node.kind = NodeKind::kConfigKey;
+            node.setting = number;
+            return DirectoryEntry(topic_setting_infos()[number].key, inode_number(node), S_IFREG);
+    }
+}
+
+Result<void> Operations::read_directory(Reply& reply, fuse_ino_t /*id*/, std::size_t size, off_t cookie,
+                                        fuse_file_info* info) {
+    TOPICFS_TRY_ASSIGN(const auto handle, find_handle(info));
+    if (cookie < 0 || !handle->node->is_directory()) {
+        return refused(EINVAL, "not a place in a directory");
+    }
+    constexpr std::size_t kAnswerBytesMax = 64 * 1024;
+    std::string buffer(std::min(size, kAnswerBytesMax), '\0');
+    std::size_t used = 0;
+    const std::lock_guard lock(handle->mutex);
+    // An index into the directory is the cookie. Partitions are never removed and settings are fixed, so their numbers
+    // do; topics come and go, so an open of the root remembers the names it found when it was read from the begin.
+    if (cookie == 0 && handle->node->kind == NodeKind::kRoot) {
+        handle->names = store_.topic_names();
+    }
+    for (off_t index = cookie; index < entry_count(*handle); ++index) {
+        const std::optional<DirectoryEntry> entry = entry_at(*handle, index);
+        if (!entry) {
+            continue;
+        }
+        const std::size_t room = buffer.size() - used;
+        const std::size_t needed = fuse_add_direntry(reply.request(), buffer.data() + used, room, entry->name.c_str(),
+                                                     &entry->attributes, index + 1);
+        if (needed > room) {
+            break;
+        }
+        used += needed;
+    }
+    reply.data(std::as_bytes(std::span(buffer.data(), used)));
+    return {};
+}
+
+Result<void> Operations::sync_directory(Reply& reply, fuse_ino_t /*id*/, int /*data_only*/, fuse_file_info* /*info*/) {
+    // Topics, partitions and settings are durable when their making was answered.
+    reply.done();
+    return {};
+}
+
+}  // namespace topicfs

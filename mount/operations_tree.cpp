@@ -1,0 +1,272 @@
+// The part of Operations that is about names, attributes and directories.
+#include <sys/statvfs.h>
+
+#include <cerrno>
+#include <ctime>
+#include <optional>
+#include <utility>
+
+#include "mount/names.h"
+#include "mount/node_attributes.h"
+#include "mount/operations.h"
+
+namespace topicfs {
+
+namespace {
+
+constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
+
+std::int64_t nanoseconds(const timespec& time) {
+    return time.tv_sec * kNanosecondsPerSecond + time.tv_nsec;
+}
+
+std::int64_t now_nanoseconds() {
+    timespec now = {};
+    clock_gettime(CLOCK_REALTIME, &now);
+    return nanoseconds(now);
+}
+
+Error not_found() {
+    return refused(ENOENT, "no such name");
+}
+
+Error name_is_fixed() {
+    return refused(EPERM, "names of topics and partitions are made and removed as a whole");
+}
+
+AttributesChange to_change(const struct stat& wanted, int what) {
+    AttributesChange change;
+    if ((what & FUSE_SET_ATTR_MODE) != 0) {
+        change.mode = wanted.st_mode & 07777;
+    }
+    if ((what & FUSE_SET_ATTR_UID) != 0) {
+        change.uid = wanted.st_uid;
+    }
+    if ((what & FUSE_SET_ATTR_GID) != 0) {
+        change.gid = wanted.st_gid;
+    }
+    if ((what & FUSE_SET_ATTR_ATIME_NOW) != 0) {
+        change.atime_ns = now_nanoseconds();
+    } else if ((what & FUSE_SET_ATTR_ATIME) != 0) {
+        change.atime_ns = nanoseconds(wanted.st_atim);
+    }
+    if ((what & FUSE_SET_ATTR_MTIME_NOW) != 0) {
+        change.mtime_ns = now_nanoseconds();
+    } else if ((what & FUSE_SET_ATTR_MTIME) != 0) {
+        change.mtime_ns = nanoseconds(wanted.st_mtim);
+    }
+    return change;
+}
+
+Result<void> set_size(const Node& node, off_t size) {
+    if (node.kind == NodeKind::kConfigKey && size == 0) {
+        return {};  // Comes before the write of the new value; one write is one value, so there is nothing to do.
+    }
+    if (node.is_partition() && size == 0) {
+        TOPICFS_TRY_ASSIGN(const Position end, node.partition->end());
+        if (end == node.partition->start()) {
+            return {};
+        }
+    }
+    return refused(EPERM, "append-only: it cannot be truncated");
+}
+
+}  // namespace
+
+Attributes Operations::new_attributes(const fuse_ctx& caller, mode_t mode, const Attributes& directory) {
+    Attributes attributes;
+    attributes.uid = caller.uid;
+    attributes.gid = (directory.mode & S_ISGID) != 0 ? directory.gid : caller.gid;
+    // The kernel has taken the umask off already; where it ever does not, this does.
+    attributes.mode = mode & 07777 & ~caller.umask;
+    attributes.atime_ns = attributes.mtime_ns = attributes.ctime_ns = now_nanoseconds();
+    return attributes;
+}
+
+Result<Node> Operations::partition_node(const std::shared_ptr<Topic>& topic, std::uint32_t number, NodeRole role) {
+    Node node;
+    node.kind = role == NodeRole::kWriter ? NodeKind::kWriter : NodeKind::kReader;
+    node.topic = topic;
+    TOPICFS_TRY_ASSIGN(node.partition, topic->partition(number));
+    node.start = node.partition->start();
+    return node;
+}
+
+Result<Node> Operations::resolve_in_topic(const std::shared_ptr<Topic>& topic, std::string_view name,
+                                          std::uint32_t thread) const {
+    const std::optional<std::uint32_t> number = partition_number(name);
+    if (!number || *number >= topic->partition_count()) {
+        return not_found();
+    }
+    return partition_node(topic, *number, turned_opens_.role_for(thread, partition_inode_number(*topic, *number)));
+}
+
+Result<Node> Operations::resolve(const Node& directory, std::string_view name, std::uint32_t thread) const {
+    TOPICFS_TRY(check_name_length(name));
+    Node node;
+    node.topic = directory.topic;
+    if (directory.kind == NodeKind::kConfigDirectory) {
+        node.kind = NodeKind::kConfigKey;
+        for (const SettingInfo& info : topic_setting_infos()) {
+            if (name == info.key) {
+                return node;
+            }
+            ++node.setting;
+        }
+        return not_found();
+    }
+    if (!directory.is_directory()) {
+        return refused(ENOTDIR, "not a directory");
+    }
+    if (name == kConfigName) {
+        node.kind = NodeKind::kConfigDirectory;
+        return node;
+    }
+    if (name == kStatusName) {
+        node.kind = NodeKind::kStatus;
+        return node;
+    }
+    if (directory.kind == NodeKind::kTopic) {
+        return resolve_in_topic(directory.topic, name, thread);
+    }
+    if (!check_topic_name(name)) {
+        return not_found();
+    }
+    node.kind = NodeKind::kTopic;
+    TOPICFS_TRY_ASSIGN(node.topic, store_.topic(name));
+    return node;
+}
+
+Result<fuse_entry_param> Operations::make_entry(const Node& found) {
+    const std::shared_ptr<const Node> node = nodes_.look_up(found);
+    Result<struct stat> attributes = node_attributes(store_, *node);
+    if (!attributes) {
+        nodes_.forget(node->id, 1);
+        return attributes.error();
+    }
+    fuse_entry_param entry = {};
+    entry.ino = node->id;
+    entry.attr = *attributes;
+    entry.attr_timeout = attribute_seconds(*node);
+    entry.entry_timeout = entry_seconds(*node);
+    return entry;
+}
+
+Result<void> Operations::answer_entry(Reply& reply, const Node& found) {
+    TOPICFS_TRY_ASSIGN(const fuse_entry_param entry, make_entry(found));
+    if (!reply.entry(entry)) {
+        nodes_.forget(entry.ino, 1);
+    }
+    return {};
+}
+
+Result<void> Operations::look_up(Reply& reply, fuse_ino_t parent, const char* name) {
+    TOPICFS_TRY_ASSIGN(const auto directory, find_node(parent));
+    TOPICFS_TRY_ASSIGN(const Node found, resolve(*directory, name, reply.thread()));
+    return answer_entry(reply, found);
+}
+
+Result<void> Operations::forget(Reply& reply, fuse_ino_t id, std::uint64_t look_ups) {
+    nodes_.forget(id, look_ups);
+    reply.nothing();
+    return {};
+}
+
+Result<void> Operations::forget_many(Reply& reply, std::size_t count, fuse_forget_data* forgets) {
+    for (const fuse_forget_data& one : std::span(forgets, count)) {
+        nodes_.forget(one.ino, one.nlookup);
+    }
+    reply.nothing();
+    return {};
+}
+
+Result<void> Operations::get_attributes(Reply& reply, fuse_ino_t id, fuse_file_info* /*info*/) {
+    TOPICFS_TRY_ASSIGN(const auto node, find_node(id));
+    TOPICFS_TRY_ASSIGN(const struct stat attributes, node_attributes(store_, *node));
+    reply.attributes(attributes, attribute_seconds(*node));
+    return {};
+}
+
+Result<void> Operations::set_attributes(Reply& reply, fuse_ino_t id, struct stat* wanted, int what,
+                                        fuse_file_info* info) {
+    TOPICFS_TRY_ASSIGN(const auto node, find_node(id));
+    const bool resize = (what & FUSE_SET_ATTR_SIZE) != 0;
+    if (resize) {
+        TOPICFS_TRY(set_size(*node, wanted->st_size));
+    }
+    const AttributesChange change = to_change(*wanted, what);
+    const bool changes_more = change.uid || change.gid || change.mode || change.atime_ns || change.mtime_ns;
+    if (changes_more) {
+        if (node->is_partition()) {
+            TOPICFS_TRY(node->partition->change_attributes(change));
+        } else if (node->kind == NodeKind::kTopic) {
+            TOPICFS_TRY(node->topic->change_attributes(change));
+        } else if (node->kind == NodeKind::kRoot) {
+            TOPICFS_TRY(store_.change_attributes(change));
+        } else if (!resize) {
+            return refused(EPERM, "owner and mode are those of the topic");
+        }
+    }
+    return get_attributes(reply, id, info);
+}
+
+Result<void> Operations::make_directory(Reply& reply, fuse_ino_t parent, const char* name, mode_t mode) {
+    TOPICFS_TRY_ASSIGN(const auto directory, find_node(parent));
+    TOPICFS_TRY(check_name_length(name));
+    if (directory->kind != NodeKind::kRoot) {
+        return refused(EPERM, "topics have no directories below them: dots in names make hierarchies");
+    }
+    const Attributes above = store_.attributes();
+    Attributes attributes = new_attributes(reply.caller(), mode, above);
+    attributes.mode |= above.mode & S_ISGID;
+    Node made;
+    made.kind = NodeKind::kTopic;
+    TOPICFS_TRY_ASSIGN(made.topic, store_.create_topic(name, attributes));
+    return answer_entry(reply, made);
+}
+
+Result<void> Operations::remove_directory(Reply& reply, fuse_ino_t parent, const char* name) {
+    TOPICFS_TRY_ASSIGN(const auto directory, find_node(parent));
+    TOPICFS_TRY_ASSIGN(const Node found, resolve(*directory, name, 0));
+    if (found.kind != NodeKind::kTopic) {
+        return found.is_directory() ? name_is_fixed() : refused(ENOTDIR, "not a directory");
+    }
+    TOPICFS_TRY(store_.remove_topic(name));
+    reply.done();
+    return {};
+}
+
+Result<void> Operations::remove_file(Reply& reply, fuse_ino_t parent, const char* name) {
+    TOPICFS_TRY_ASSIGN(const auto directory, find_node(parent));
+    TOPICFS_TRY_ASSIGN(const Node found, resolve(*directory, name, 0));
+    reply.error(found.is_directory() ? EISDIR : EPERM);
+    return {};
+}
+
+Result<void> Operations::make_node(Reply&, fuse_ino_t, const char*, mode_t, dev_t) {
+    return name_is_fixed();
+}
+
+Result<void> Operations::make_symlink(Reply&, const char*, fuse_ino_t, const char*) {
+    return name_is_fixed();
+}
+
+Result<void> Operations::rename(Reply&, fuse_ino_t, const char*, fuse_ino_t, const char*, unsigned) {
+    return name_is_fixed();
+}
+
+Result<void> Operations::make_link(Reply&, fuse_ino_t, fuse_ino_t, const char*) {
+    return name_is_fixed();
+}
+
+Result<void> Operations::show_space(Reply& reply, fuse_ino_t /*id*/) {
+    struct statvfs space = {};
+    if (space_of_ && fstatvfs(space_of_.get(), &space) != 0) {
+        return system_error(errno, "statfs", mount_point_);
+    }
+    space.f_namemax = kTopicNameBytesMax;
+    reply.space(space);
+    return {};
+}
+
+}  // namespace topicfs

@@ -1,0 +1,268 @@
+#include "edge/fake_store.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+namespace topicfs::test {
+
+namespace {
+
+void apply(Attributes& attributes, const AttributesChange& change) {
+    attributes.uid = change.uid.value_or(attributes.uid);
+    attributes.gid = change.gid.value_or(attributes.gid);
+    attributes.mode = change.mode.value_or(attributes.mode);
+    attributes.atime_ns = change.atime_ns.value_or(attributes.atime_ns);
+    attributes.mtime_ns = change.mtime_ns.value_or(attributes.mtime_ns);
+}
+
+}  // namespace
+
+void FakeHook::set(Before before) {
+    const std::lock_guard lock(mutex_);
+    before_ = std::move(before);
+}
+
+Result<void> FakeHook::operator()(std::string_view call) const {
+    Before before;
+    {
+        const std::lock_guard lock(mutex_);
+        before = before_;
+    }
+    return before ? before(call) : Result<void>();
+}
+
+FakePartition::FakePartition(std::shared_ptr<FakeContext> context, std::uint32_t number, const Attributes& attributes)
+    : context_(std::move(context)), number_(number), attributes_(attributes) {}
+
+Result<std::size_t> FakePartition::append(std::span<const std::byte> bytes) {
+    TOPICFS_TRY(context_->before("append"));
+    const std::lock_guard lock(mutex_);
+    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+    ++attributes_.mtime_ns;
+    return bytes.size();
+}
+
+Result<std::size_t> FakePartition::append_at(Position expected, std::span<const std::byte> bytes) {
+    TOPICFS_TRY(context_->before("append_at"));
+    const std::lock_guard lock(mutex_);
+    if (expected.value != bytes_.size()) {
+        return make_error(ErrorCode::kNotPermitted, "append", "", "not at the log end");
+    }
+    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+    ++attributes_.mtime_ns;
+    return bytes.size();
+}
+
+Result<void> FakePartition::sync() {
+    TOPICFS_TRY(context_->before("sync"));
+    ++context_->syncs;
+    return {};
+}
+
+Position FakePartition::start() const {
+    const std::lock_guard lock(mutex_);
+    return start_;
+}
+
+Result<Position> FakePartition::end() const {
+    TOPICFS_TRY(context_->before("end"));
+    const std::lock_guard lock(mutex_);
+    return Position{bytes_.size()};
+}
+
+Result<std::size_t> FakePartition::read(Position from, std::span<std::byte> into) {
+    TOPICFS_TRY(context_->before("read"));
+    const std::lock_guard lock(mutex_);
+    if (from < start_) {
+        return make_error(ErrorCode::kNotFound, "read", "", "below the log start");
+    }
+    if (from.value >= bytes_.size()) {
+        return std::size_t{0};
+    }
+    const std::size_t count = std::min(into.size(), bytes_.size() - static_cast<std::size_t>(from.value));
+    std::copy_n(bytes_.begin() + static_cast<std::ptrdiff_t>(from.value), count, into.begin());
+    return count;
+}
+
+Result<Found> FakePartition::find_offset(Offset /*offset*/) {
+    return make_error(ErrorCode::kNotFound, "find", "", "the fake counts no records");
+}
+
+Result<Found> FakePartition::find_time(TimestampMs /*time*/) {
+    return make_error(ErrorCode::kNotFound, "find", "", "the fake knows no times");
+}
+
+Result<PartitionStatus> FakePartition::status() {
+    return PartitionStatus{};
+}
+
+Attributes FakePartition::attributes() const {
+    const std::lock_guard lock(mutex_);
+    return attributes_;
+}
+
+Result<void> FakePartition::change_attributes(const AttributesChange& change) {
+    TOPICFS_TRY(context_->before("change_attributes"));
+    const std::lock_guard lock(mutex_);
+    apply(attributes_, change);
+    return {};
+}
+
+void FakePartition::move_start(Position start) {
+    const std::lock_guard lock(mutex_);
+    start_ = start;
+}
+
+FakeTopic::FakeTopic(std::shared_ptr<FakeContext> context, std::string name, const Attributes& attributes)
+    : context_(std::move(context)), name_(std::move(name)), id_(context_->next_topic_id++), attributes_(attributes) {
+    Attributes first = attributes;
+    first.mode &= 0666;
+    partitions_.push_back(std::make_shared<FakePartition>(context_, 0, first));
+}
+
+std::uint32_t FakeTopic::partition_count() const {
+    const std::lock_guard lock(mutex_);
+    return static_cast<std::uint32_t>(partitions_.size());
+}
+
+std::shared_ptr<FakePartition> FakeTopic::fake_partition(std::uint32_t number) const {
+    const std::lock_guard lock(mutex_);
+    return partitions_.at(number);
+}
+
+Result<std::shared_ptr<Partition>> FakeTopic::partition(std::uint32_t number) const {
+    const std::lock_guard lock(mutex_);
+    if (number >= partitions_.size()) {
+        return make_error(ErrorCode::kNotFound, "open", name_, "no such partition");
+    }
+    return std::shared_ptr<Partition>(partitions_[number]);
+}
+
+Result<std::shared_ptr<Partition>> FakeTopic::add_partition(std::uint32_t number, const Attributes& attributes) {
+    TOPICFS_TRY(context_->before("add_partition"));
+    const std::lock_guard lock(mutex_);
+    if (number < partitions_.size()) {
+        return make_error(ErrorCode::kExists, "add", name_, "it is there");
+    }
+    if (number > partitions_.size()) {
+        return make_error(ErrorCode::kInvalid, "add", name_, "a gap");
+    }
+    partitions_.push_back(std::make_shared<FakePartition>(context_, number, attributes));
+    return std::shared_ptr<Partition>(partitions_.back());
+}
+
+Attributes FakeTopic::attributes() const {
+    const std::lock_guard lock(mutex_);
+    return attributes_;
+}
+
+Result<void> FakeTopic::change_attributes(const AttributesChange& change) {
+    const std::lock_guard lock(mutex_);
+    apply(attributes_, change);
+    return {};
+}
+
+TopicSettings FakeTopic::settings() const {
+    const std::lock_guard lock(mutex_);
+    return settings_;
+}
+
+Result<void> FakeTopic::set(std::string_view key, std::string_view value) {
+    const std::lock_guard lock(mutex_);
+    return set_setting(settings_, key, value);
+}
+
+Result<std::string> FakeTopic::status_json() {
+    TOPICFS_TRY(context_->before("status_json"));
+    return "{\"topic\":\"" + name_ + "\"}";
+}
+
+bool FakeTopic::has_records() const {
+    const std::lock_guard lock(mutex_);
+    return std::any_of(partitions_.begin(), partitions_.end(),
+                       [](const auto& partition) { return *partition->end() != partition->start(); });
+}
+
+FakeStore::FakeStore() {
+    attributes_.mode = 0755;
+}
+
+std::vector<std::string> FakeStore::topic_names() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::string> names;
+    for (const auto& [name, topic] : topics_) {
+        names.push_back(name);
+    }
+    return names;
+}
+
+Result<std::shared_ptr<Topic>> FakeStore::topic(std::string_view name) const {
+    TOPICFS_TRY(context_->before("topic"));
+    const std::lock_guard lock(mutex_);
+    const auto found = topics_.find(name);
+    if (found == topics_.end()) {
+        return make_error(ErrorCode::kNotFound, "open", std::string(name), "no such topic");
+    }
+    return std::shared_ptr<Topic>(found->second);
+}
+
+Result<std::shared_ptr<Topic>> FakeStore::create_topic(std::string_view name, const Attributes& attributes) {
+    TOPICFS_TRY(check_topic_name(name));
+    const std::lock_guard lock(mutex_);
+    if (topics_.find(name) != topics_.end()) {
+        return make_error(ErrorCode::kExists, "create", std::string(name), "it is there");
+    }
+    auto topic = std::make_shared<FakeTopic>(context_, std::string(name), attributes);
+    topics_.emplace(std::string(name), topic);
+    return std::shared_ptr<Topic>(topic);
+}
+
+Result<void> FakeStore::remove_topic(std::string_view name) {
+    const std::lock_guard lock(mutex_);
+    const auto found = topics_.find(name);
+    if (found == topics_.end()) {
+        return make_error(ErrorCode::kNotFound, "remove", std::string(name), "no such topic");
+    }
+    if (found->second->has_records()) {
+        return make_error(ErrorCode::kNotEmpty, "remove", std::string(name), "it has records");
+    }
+    topics_.erase(found);
+    return {};
+}
+
+Attributes FakeStore::attributes() const {
+    const std::lock_guard lock(mutex_);
+    return attributes_;
+}
+
+Result<void> FakeStore::change_attributes(const AttributesChange& change) {
+    const std::lock_guard lock(mutex_);
+    apply(attributes_, change);
+    return {};
+}
+
+TopicSettings FakeStore::default_settings() const {
+    const std::lock_guard lock(mutex_);
+    return settings_;
+}
+
+Result<void> FakeStore::set_default(std::string_view key, std::string_view value) {
+    const std::lock_guard lock(mutex_);
+    return set_setting(settings_, key, value);
+}
+
+Result<std::string> FakeStore::status_json() {
+    return std::string("{\"store\":true}");
+}
+
+std::shared_ptr<FakeTopic> FakeStore::fake_topic(std::string_view name) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = topics_.find(name);
+    if (found == topics_.end()) {
+        throw std::logic_error("the test asks for a topic that it did not make");
+    }
+    return found->second;
+}
+
+}  // namespace topicfs::test

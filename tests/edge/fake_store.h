@@ -1,0 +1,124 @@
+// A Store in memory, for tests of what sits on one. Nothing is compressed, nothing is durable.
+//
+// `before` is called at the begin of every engine call that can fail, with the call's name; an Error it returns is what
+// the call returns, and what it throws comes out of the call. It may also wait, to hold the call there.
+#pragma once
+
+#include <topicfs/store.h>
+
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace topicfs::test {
+
+class FakeHook {
+public:
+    using Before = std::function<Result<void>(std::string_view call)>;
+    void set(Before before);
+    Result<void> operator()(std::string_view call) const;
+
+private:
+    mutable std::mutex mutex_;
+    Before before_;
+};
+
+// What the parts of a FakeStore share.
+struct FakeContext {
+    FakeHook before;
+    std::atomic<std::uint64_t> next_topic_id = 1;
+    std::atomic<int> syncs = 0;
+};
+
+class FakePartition final : public Partition {
+public:
+    FakePartition(std::shared_ptr<FakeContext> context, std::uint32_t number, const Attributes& attributes);
+
+    std::uint32_t number() const override { return number_; }
+    Result<std::size_t> append(std::span<const std::byte> bytes) override;
+    Result<std::size_t> append_at(Position expected, std::span<const std::byte> bytes) override;
+    Result<void> sync() override;
+    Position start() const override;
+    Result<Position> end() const override;
+    Result<std::size_t> read(Position from, std::span<std::byte> into) override;
+    Result<Found> find_offset(Offset offset) override;
+    Result<Found> find_time(TimestampMs time) override;
+    Result<PartitionStatus> status() override;
+    Attributes attributes() const override;
+    Result<void> change_attributes(const AttributesChange& change) override;
+    std::uint64_t disk_bytes() const override { return 1000; }
+
+    // As retention does. Bytes below can not be read any more.
+    void move_start(Position start);
+
+private:
+    const std::shared_ptr<FakeContext> context_;
+    const std::uint32_t number_;
+    mutable std::mutex mutex_;
+    Position start_;
+    std::vector<std::byte> bytes_;
+    Attributes attributes_;
+};
+
+class FakeTopic final : public Topic {
+public:
+    FakeTopic(std::shared_ptr<FakeContext> context, std::string name, const Attributes& attributes);
+
+    const std::string& name() const override { return name_; }
+    std::uint64_t id() const override { return id_; }
+    std::uint32_t partition_count() const override;
+    Result<std::shared_ptr<Partition>> partition(std::uint32_t number) const override;
+    Result<std::shared_ptr<Partition>> add_partition(std::uint32_t number, const Attributes& attributes) override;
+    Attributes attributes() const override;
+    Result<void> change_attributes(const AttributesChange& change) override;
+    TopicSettings settings() const override;
+    Result<void> set(std::string_view key, std::string_view value) override;
+    Result<std::string> status_json() override;
+
+    std::shared_ptr<FakePartition> fake_partition(std::uint32_t number) const;
+    bool has_records() const;
+
+private:
+    const std::shared_ptr<FakeContext> context_;
+    const std::string name_;
+    const std::uint64_t id_;
+    mutable std::mutex mutex_;
+    Attributes attributes_;
+    TopicSettings settings_;
+    std::vector<std::shared_ptr<FakePartition>> partitions_;
+};
+
+class FakeStore final : public Store {
+public:
+    FakeStore();
+
+    std::vector<std::string> topic_names() const override;
+    Result<std::shared_ptr<Topic>> topic(std::string_view name) const override;
+    Result<std::shared_ptr<Topic>> create_topic(std::string_view name, const Attributes& attributes) override;
+    Result<void> remove_topic(std::string_view name) override;
+    Attributes attributes() const override;
+    Result<void> change_attributes(const AttributesChange& change) override;
+    TopicSettings default_settings() const override;
+    Result<void> set_default(std::string_view key, std::string_view value) override;
+    Result<std::string> status_json() override;
+    Result<void> close() override { return {}; }
+
+    // Throws where there is none: a mistake of the test.
+    std::shared_ptr<FakeTopic> fake_topic(std::string_view name) const;
+    FakeContext& context() { return *context_; }
+
+private:
+    const std::shared_ptr<FakeContext> context_ = std::make_shared<FakeContext>();
+    mutable std::mutex mutex_;
+    Attributes attributes_;
+    TopicSettings settings_;
+    std::map<std::string, std::shared_ptr<FakeTopic>, std::less<>> topics_;
+};
+
+}  // namespace topicfs::test

@@ -1,0 +1,66 @@
+#include "mount/mount_table.h"
+
+#include <catch2/catch.hpp>
+
+namespace topicfs {
+
+TEST_CASE("Mount table: a line gives the mount point, type, source and device") {
+    const auto table = parse_mount_table(
+        "36 35 0:52 / /mnt/topics rw,nosuid,nodev shared:7 master:2 - fuse.topicfs /var/lib/topicfs "
+        "rw,user_id=0,group_id=0,default_permissions,allow_other\n");
+    REQUIRE(table.size() == 1);
+    CHECK(table[0].id == 36);
+    CHECK(table[0].parent_id == 35);
+    CHECK(table[0].device_major == 0);
+    CHECK(table[0].device_minor == 52);
+    CHECK(table[0].mount_point == "/mnt/topics");
+    CHECK(table[0].type == kFileSystemType);
+    CHECK(table[0].source == "/var/lib/topicfs");
+    CHECK(mount_option(table[0].super_options, "user_id") == "0");
+    CHECK(mount_option(table[0].super_options, "user") == std::nullopt);
+}
+
+TEST_CASE("Mount table: spaces, tabs, newlines and backslashes in names are escaped") {
+    const auto table = parse_mount_table("36 35 0:52 / /a\\040b\\011c\\012d\\134e rw - fuse.topicfs /d\\0405 rw\n");
+    REQUIRE(table.size() == 1);
+    CHECK(table[0].mount_point == "/a b\tc\nd\\e");
+    CHECK(table[0].source == "/d 5");
+}
+
+TEST_CASE("Mount table: lines that do not parse are left out") {
+    CHECK(parse_mount_table("").empty());
+    CHECK(parse_mount_table("\n\n").empty());
+    CHECK(parse_mount_table("36 35 0:52 / /mnt rw - fuse.topicfs\n").empty());
+    CHECK(parse_mount_table("36 35 52 / /mnt rw - t s rw\n").empty());
+    CHECK(parse_mount_table("x 35 0:52 / /mnt rw - t s rw\n").empty());
+    CHECK(parse_mount_table("36 35 0:52 / /mnt rw t s rw a b c\n").empty());
+    CHECK(parse_mount_table("36 35 0:52 / /m\\04 rw - t s\\ rw\n").at(0).mount_point == "/m\\04");
+}
+
+TEST_CASE("Mount table: of several mounts at one place the one on top is found, whatever their order and numbers") {
+    const auto table = parse_mount_table(
+        "90 20 0:3 / /mnt rw - fuse.topicfs top rw\n"
+        "10 1 0:1 / /mnt rw - ext4 bottom rw\n"
+        "20 10 0:2 / /mnt rw - tmpfs middle rw\n"
+        "91 90 0:4 / /mnt/below rw - tmpfs below rw\n");
+    REQUIRE(find_mount(table, "/mnt").has_value());
+    CHECK(find_mount(table, "/mnt")->source == "top");
+    CHECK(find_mount(table, "/mnt/below")->source == "below");
+    CHECK_FALSE(find_mount(table, "/mn").has_value());
+}
+
+TEST_CASE("Mount table: a path is inside a directory by whole names") {
+    CHECK(is_inside("/a/b", "/a"));
+    CHECK(is_inside("/a", "/a"));
+    CHECK(is_inside("/a", "/"));
+    CHECK_FALSE(is_inside("/ab", "/a"));
+    CHECK_FALSE(is_inside("/a", "/a/b"));
+}
+
+TEST_CASE("Mount table: the kernel's own table is read") {
+    const auto table = read_mount_table();
+    REQUIRE(table.has_value());
+    CHECK(find_mount(*table, "/").has_value());
+}
+
+}  // namespace topicfs

@@ -30,13 +30,14 @@ public:
         assert(has_value());
         return *std::get_if<0>(&state_);
     }
-    T&& value() && {
+    // By value, so that what is taken from a temporary does not end with it.
+    T value() && {
         assert(has_value());
         return std::move(*std::get_if<0>(&state_));
     }
     T& operator*() & { return value(); }
     const T& operator*() const& { return value(); }
-    T&& operator*() && { return std::move(*this).value(); }
+    T operator*() && { return std::move(*this).value(); }
     T* operator->() { return &value(); }
     const T* operator->() const { return &value(); }
 
@@ -92,11 +93,11 @@ private:
 }  // namespace topicfs
 
 // Returns the error of `expression` from the function around it, if it has one.
-#define TOPICFS_TRY(expression)                                            \
-    do {                                                                   \
-        if (auto try_result = (expression); !try_result.has_value()) {     \
-            return std::move(try_result).error();                          \
-        }                                                                  \
+#define TOPICFS_TRY(expression)                                        \
+    do {                                                               \
+        if (auto try_result = (expression); !try_result.has_value()) { \
+            return std::move(try_result).error();                      \
+        }                                                              \
     } while (false)
 
 // Declares `declaration` with the value of `expression`, or returns its error from the function around it.

@@ -1,7 +1,7 @@
 // The settings of a topic, with Kafka's names and meanings where Kafka has them.
 //
-// A TopicSettings is a value. Text goes in and out through set_setting and get_setting, which know every setting's range;
-// what they refuse leaves the value as it was.
+// A TopicSettings is a value. Text goes in and out through set_setting and get_setting, which know every setting's
+// range; what they refuse leaves the value as it was.
 #pragma once
 
 #include <topicfs/result.h>
@@ -16,9 +16,9 @@
 namespace topicfs {
 
 struct TopicSettings {
-    std::uint32_t num_partitions = 1;                     // of a new topic; raising it adds partitions
-    std::uint32_t segment_bytes = 1u << 30;               // stored bytes at which a new segment is begun
-    std::uint64_t segment_ms = 7ull * 24 * 3600 * 1000;   // age at which a new segment is begun
+    std::uint32_t num_partitions = 1;                    // of a new topic; raising it adds partitions
+    std::uint32_t segment_bytes = 1u << 30;              // stored bytes at which a new segment is begun
+    std::uint64_t segment_ms = 7ull * 24 * 3600 * 1000;  // age at which a new segment is begun
     Codec compression_type = Codec::kLz4;
     int compression_lz4_level = 1;
     int compression_zstd_level = 1;
@@ -46,8 +46,8 @@ std::span<const SettingInfo> topic_setting_infos();
 // The value as text, in base units. kNotFound where there is no such setting.
 Result<std::string> get_setting(const TopicSettings& settings, std::string_view key);
 
-// Parses and checks. kNotFound where there is no such setting; kInvalid, with the value, its unit and its range in the message,
-// where it does not parse or is out of range. White space around the value is ignored.
+// Parses and checks. kNotFound where there is no such setting; kInvalid, with the value, its unit and its range in the
+// message, where it does not parse or is out of range. White space around the value is ignored.
 Result<void> set_setting(TopicSettings& settings, std::string_view key, std::string_view value);
 
 }  // namespace topicfs

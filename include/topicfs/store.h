@@ -5,8 +5,8 @@
 //     auto partition = (*topic)->partition(0);
 //     (*partition)->append(bytes);
 //
-// Ownership: a Store owns its topics and they their partitions; the shared pointers handed out stay usable as long as the
-// Store lives. The Store must be the last to go. One process at a time owns a store (flock on its `lock` file).
+// Ownership: a Store owns its topics and they their partitions; the shared pointers handed out stay usable as long as
+// the Store lives. The Store must be the last to go. One process at a time owns a store (flock on its `lock` file).
 // Threads: every member of these classes may be called from any thread at any time.
 //
 // What is durable when: append() has returned: the bytes are in the kernel's page cache and outlive the death of this
@@ -72,10 +72,10 @@ struct DamagedRange {
 struct PartitionStatus {
     Position start;
     Offset start_offset;
-    Position sealed_end;      // positions below are in segments
+    Position sealed_end;  // positions below are in segments
     Position durable_sealed_end;
     Position end;
-    Offset end_offset;        // records, an unfinished last one not counted
+    Offset end_offset;  // records, an unfinished last one not counted
     std::uint64_t head_disk_bytes = 0;
     std::vector<SegmentStatus> segments;
     std::vector<DamagedRange> damaged;
@@ -99,9 +99,9 @@ public:
 
     virtual std::uint32_t number() const = 0;
 
-    // Appends `bytes`, never mixed with those of another append. Returns how many were stored: all of them, or fewer where
-    // the disk became full on the way. kSystem (ENOSPC, EFBIG, …) where none were; after EIO the partition is kReadOnly until
-    // the store is reopened. With flush.messages the bytes are durable as that setting says.
+    // Appends `bytes`, never mixed with those of another append. Returns how many were stored: all of them, or fewer
+    // where the disk became full on the way. kSystem (ENOSPC, EFBIG, …) where none were; after EIO the partition is
+    // kReadOnly until the store is reopened. With flush.messages the bytes are durable as that setting says.
     virtual Result<std::size_t> append(std::span<const std::byte> bytes) = 0;
 
     // As append, but only where the log ends at `expected`; else kNotPermitted and nothing is stored.
@@ -119,12 +119,12 @@ public:
     // end. kDamaged where the very first byte cannot be served; kNotFound below the log start.
     virtual Result<std::size_t> read(Position from, std::span<std::byte> into) = 0;
 
-    // Where a record begins. `offset` at the log end's offset gives the log end (of whole records), behind it kNotFound;
-    // below the log start kNotFound. The cost does not grow with the data.
+    // Where a record begins. `offset` at the log end's offset gives the log end (of whole records), behind it
+    // kNotFound; below the log start kNotFound. The cost does not grow with the data.
     virtual Result<Found> find_offset(Offset offset) = 0;
 
-    // The first record that was appended at or after `time`; the log end where there is none. Times never fall along a partition: a
-    // clock that is set back gives its records the largest time so far.
+    // The first record that was appended at or after `time`; the log end where there is none. Times never fall along a
+    // partition: a clock that is set back gives its records the largest time so far.
     virtual Result<Found> find_time(TimestampMs time) = 0;
 
     virtual Result<PartitionStatus> status() = 0;
@@ -146,7 +146,8 @@ public:
     virtual std::uint32_t partition_count() const = 0;
     // kNotFound at or above partition_count().
     virtual Result<std::shared_ptr<Partition>> partition(std::uint32_t number) const = 0;
-    // Adds the next partition; kExists where `number` is there already, kInvalid where it would leave a gap. Durable on return.
+    // Adds the next partition; kExists where `number` is there already, kInvalid where it would leave a gap. Durable on
+    // return.
     virtual Result<std::shared_ptr<Partition>> add_partition(std::uint32_t number, const Attributes& attributes) = 0;
 
     virtual Attributes attributes() const = 0;
@@ -185,19 +186,19 @@ public:
 
     virtual Result<std::string> status_json() = 0;
 
-    // Lets nothing unsealed behind, as far as that goes in some seconds; what is left is safe in head. Syncs all, records a clean
-    // end, gives up the lock. Appends and reads that come later fail. A second call does nothing.
+    // Lets nothing unsealed behind, as far as that goes in some seconds; what is left is safe in head. Syncs all,
+    // records a clean end, gives up the lock. Appends and reads that come later fail. A second call does nothing.
     virtual Result<void> close() = 0;
 };
 
 struct StoreOptions {
-    bool create = true;         // make a store where the directory is empty or missing
-    bool read_only = false;     // reads only, beside a daemon too: no lock, no thread, nothing is written
-    bool maintenance = true;    // threads that seal and sync; without them the caller does (tests)
+    bool create = true;       // make a store where the directory is empty or missing
+    bool read_only = false;   // reads only, beside a daemon too: no lock, no thread, nothing is written
+    bool maintenance = true;  // threads that seal and sync; without them the caller does (tests)
 };
 
-// Opens or makes a store. kNotOurs: the directory holds other things (nothing is written into it). kBusy: a daemon owns it.
-// kNewerFormat. kSystem: not a directory, not writable, …
+// Opens or makes a store. kNotOurs: the directory holds other things (nothing is written into it). kBusy: a daemon owns
+// it. kNewerFormat. kSystem: not a directory, not writable, …
 Result<std::unique_ptr<Store>> open_store(const std::string& directory, const StoreOptions& options = {});
 
 }  // namespace topicfs

@@ -1,11 +1,13 @@
-// When the bytes of head were appended, to 10 ms: a list in memory, and the same in the times file, which outlives the daemon.
+// When the bytes of head were appended, to 10 ms: a list in memory, and the same in the times file, which outlives the
+// daemon.
 //
 // Times never fall along a partition: where the clock was set back, records get the largest time so far.
-// The list holds what lies behind the durable sealed end; what is sealed and durable has its times in the batch headers.
+// The list holds what lies behind the durable sealed end; what is sealed and durable has its times in the batch
+// headers.
 //
-// Threads: all members may be called from any thread. Nothing here is ever synced: after a power cut the times of what is in head are
-// the next start's. The file is written at most once in 10 ms, and less often when nothing was sealed for long, so that the
-// ring never overwrites what is still needed.
+// Threads: all members may be called from any thread. Nothing here is ever synced: after a power cut the times of what
+// is in head are the next start's. The file is written at most once in 10 ms, and less often when nothing was sealed
+// for long, so that the ring never overwrites what is still needed.
 #pragma once
 
 #include "format/batch.h"
@@ -29,8 +31,9 @@ public:
 
     AppendTimes(FileSystem& fs, std::string path) : fs_(fs), path_(std::move(path)) {}
 
-    // Takes over what the file holds from `from` up to the log end `to`; a file that is missing or damaged holds nothing. `floor` is the
-    // largest time given below `from`. Entries behind `to` are of bytes that a power cut took: others will stand there.
+    // Takes over what the file holds from `from` up to the log end `to`; a file that is missing or damaged holds
+    // nothing. `floor` is the largest time given below `from`. Entries behind `to` are of bytes that a power cut took:
+    // others will stand there.
     void load(Position from, Position to, TimestampMs floor);
 
     // Forgets all and says: from `from` on, `time`. For bytes that came while no daemon ran, or that a power cut left.
@@ -38,8 +41,8 @@ public:
     Result<void> restart(Position from, TimestampMs time);
     Result<void> sync();
 
-    // Called before bytes are appended at `end`, one caller at a time. An entry that cannot be stored in the file is kept in
-    // memory all the same; the error is for the log.
+    // Called before bytes are appended at `end`, one caller at a time. An entry that cannot be stored in the file is
+    // kept in memory all the same; the error is for the log.
     Result<void> note(Position end, TimestampMs now);
 
     // The times of [from, to), as a batch header wants them; the first is at raw offset 0.

@@ -1,5 +1,5 @@
-// Makes batches out of raw bytes: counts records, compresses, checksums, encodes. Keeps the compressor and its buffers, so one a
-// sealing thread.
+// Makes batches out of raw bytes: counts records, compresses, checksums, encodes. Keeps the compressor and its buffers,
+// so one a sealing thread.
 #pragma once
 
 #include "codec/codec.h"
@@ -15,7 +15,8 @@
 
 namespace topicfs {
 
-// How many bytes of `bytes` are `delimiter`; 0 where there is none. With no delimiter every byte is a record of its own.
+// How many bytes of `bytes` are `delimiter`; 0 where there is none. With no delimiter every byte is a record of its
+// own.
 std::uint64_t count_records(std::span<const std::byte> bytes, std::optional<std::uint8_t> delimiter);
 
 class BatchBuilder {

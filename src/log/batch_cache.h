@@ -1,5 +1,5 @@
-// A bounded cache of decoded batches, one for the whole store: least recently used goes first. Readers that want the same
-// batch at the same time decode it once.
+// A bounded cache of decoded batches, one for the whole store: least recently used goes first. Readers that want the
+// same batch at the same time decode it once.
 //
 // Threads: any. What is handed out stays valid as long as its holder keeps it, whatever the cache drops meanwhile.
 #pragma once
@@ -20,8 +20,8 @@ public:
 
     explicit BatchCache(std::size_t bytes_max) : bytes_max_(bytes_max) {}
 
-    // The batch of `segment` that begins at `base`; `load` is called where it is not there, without a lock held. A failure
-    // is not kept.
+    // The batch of `segment` that begins at `base`; `load` is called where it is not there, without a lock held. A
+    // failure is not kept.
     Result<Batch> get(const std::shared_ptr<Segment>& segment, Position base,
                       const std::function<Result<Segment::Decoded>()>& load);
 
@@ -31,7 +31,7 @@ private:
     // The segment's address names it; `owner` tells whether it is still that segment.
     using Key = std::pair<const Segment*, Position>;
     struct Slot {
-        Batch batch;                       // empty while it is being loaded
+        Batch batch;  // empty while it is being loaded
         std::weak_ptr<Segment> owner;
         std::list<Key>::iterator recency;  // valid once batch is set
     };

@@ -1,10 +1,11 @@
 // Head: the raw, newest bytes of a partition behind one header block. File offset = header block + position - base.
 //
-// The file is the truth about the log end: end() asks the kernel each time, so that whoever else appends to the same file is
-// seen at once. Appends go through O_APPEND and are never mixed: the kernel holds the inode's lock for each write(2).
+// The file is the truth about the log end: end() asks the kernel each time, so that whoever else appends to the same
+// file is seen at once. Appends go through O_APPEND and are never mixed: the kernel holds the inode's lock for each
+// write(2).
 //
-// Threads: all members may be called from any thread. Durability: append() leaves bytes in the page cache (they outlive the
-// process); sync() makes all that was appended before it durable.
+// Threads: all members may be called from any thread. Durability: append() leaves bytes in the page cache (they outlive
+// the process); sync() makes all that was appended before it durable.
 #pragma once
 
 #include "format/head_header.h"
@@ -21,11 +22,12 @@ class Head {
 public:
     enum class Access { kRead, kReadAppend };
 
-    // Makes an empty head at `base` in `directory` by a temporary name; the file is durable on return, its name once the
-    // directory is synced.
+    // Makes an empty head at `base` in `directory` by a temporary name; the file is durable on return, its name once
+    // the directory is synced.
     static Result<void> create(FileSystem& fs, const std::string& directory, Position base, TimestampMs now);
     // kDamaged where the header fails its check or names another base; kNewerFormat.
-    static Result<std::shared_ptr<Head>> open(FileSystem& fs, const std::string& directory, Position base, Access access);
+    static Result<std::shared_ptr<Head>> open(FileSystem& fs, const std::string& directory, Position base,
+                                              Access access);
 
     Head(FileSystem& fs, File file, HeadHeader header) : fs_(fs), file_(std::move(file)), header_(header) {}
     ~Head();

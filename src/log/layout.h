@@ -13,8 +13,8 @@ enum class PartitionFile { kHead, kTimes, kSegment, kIndex, kRecovery };
 
 struct PartitionFileName {
     PartitionFile kind = PartitionFile::kRecovery;
-    Position base;                // not for kRecovery
-    Codec codec = Codec::kNone;   // for kSegment: kZstd or kLz4, as far as a name can tell
+    Position base;               // not for kRecovery
+    Codec codec = Codec::kNone;  // for kSegment: kZstd or kLz4, as far as a name can tell
 };
 
 std::string head_file_name(Position base);

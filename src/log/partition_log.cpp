@@ -28,8 +28,10 @@ bool append_may_be_tried_again(const Error& error) {
         case EAGAIN:
         case ENOMEM:
         case EMFILE:
-        case ENFILE: return true;
-        default: return false;
+        case ENFILE:
+            return true;
+        default:
+            return false;
     }
 }
 
@@ -85,8 +87,7 @@ PartitionLog::PartitionLog(const PartitionEnvironment& environment, std::string 
                            std::shared_ptr<const TopicSettings> settings)
     : env_(environment), directory_(std::move(directory)), settings_(std::move(settings)) {}
 
-Result<std::shared_ptr<PartitionLog>> PartitionLog::open(const PartitionEnvironment& environment,
-                                                         std::string directory,
+Result<std::shared_ptr<PartitionLog>> PartitionLog::open(const PartitionEnvironment& environment, std::string directory,
                                                          std::shared_ptr<const TopicSettings> settings,
                                                          bool power_was_cut) {
     std::shared_ptr<PartitionLog> log(new PartitionLog(environment, std::move(directory), std::move(settings)));
@@ -131,7 +132,7 @@ Result<void> PartitionLog::recover(bool power_was_cut) {
 Result<void> PartitionLog::adopt(Recovered recovered) {
     const std::scoped_lock lock(mutex_);
     const RecoveryPoint& point = recovered.point;
-    segments_ = std::move(recovered.segments);
+    segments_ = std::make_shared<SegmentList>(std::move(recovered.segments));
     head_ = std::move(recovered.head);
     closed_end_ = recovered.end;
     if (head_) {
@@ -158,7 +159,8 @@ Result<void> PartitionLog::adopt(Recovered recovered) {
     return {};
 }
 
-// Durable positions that are lost are never given out again: what head still has is sealed, and a new head begins behind them.
+// Durable positions that are lost are never given out again: what head still has is sealed, and a new head begins
+// behind them.
 Result<void> PartitionLog::skip_lost_positions(Position lost_end) {
     BatchBuilder builder;
     TOPICFS_TRY(seal_due(builder, true));
@@ -348,8 +350,8 @@ Result<void> PartitionLog::sync() {
     return {};
 }
 
-// What a power cut leaves unwritten looks like NULs. So where synced bytes hold NULs of their own, the recovery point says that they are
-// durable, before the sync is answered.
+// What a power cut leaves unwritten looks like NULs. So where synced bytes hold NULs of their own, the recovery point
+// says that they are durable, before the sync is answered.
 Result<void> PartitionLog::record_durable_nuls(Head& open, Position log_end) {
     std::array<std::byte, kNulScanBytes> window;
     Position at = nul_checked_end_.load();
@@ -364,9 +366,8 @@ Result<void> PartitionLog::record_durable_nuls(Head& open, Position log_end) {
         at = at + have;
     }
     if (found) {
-        TOPICFS_TRY(recovery_->commit([&](RecoveryPoint& point) {
-            point.durable_end = std::max(point.durable_end, log_end);
-        }));
+        TOPICFS_TRY(
+            recovery_->commit([&](RecoveryPoint& point) { point.durable_end = std::max(point.durable_end, log_end); }));
     }
     raise_to(nul_checked_end_, log_end);
     return {};
@@ -403,7 +404,7 @@ std::uint64_t PartitionLog::disk_bytes() {
     std::shared_ptr<Head> open;
     {
         const std::scoped_lock lock(mutex_);
-        for (const auto& segment : segments_) {
+        for (const auto& segment : *segments_) {
             sum += segment->disk_bytes();
         }
         open = head_;
@@ -431,7 +432,7 @@ Result<PartitionStatus> PartitionLog::status() {
         return origin && *origin ? (*origin)->codec : Codec::kNone;
     };
     std::vector<Codec> codecs;
-    for (const auto& segment : segments()) {
+    for (const auto& segment : *segments()) {
         codecs.push_back(newest_codec(*segment));
     }
     const std::scoped_lock lock(mutex_);
@@ -444,9 +445,9 @@ Result<PartitionStatus> PartitionLog::status() {
         TOPICFS_TRY_ASSIGN(const FileInfo info, head_->info());
         status.head_disk_bytes = info.disk_bytes;
     }
-    for (std::size_t i = 0; i < segments_.size(); ++i) {
-        const Position to = i + 1 < segments_.size() ? segments_[i + 1]->base() : status.sealed_end;
-        status.segments.push_back({segments_[i]->base(), to, segments_[i]->bytes(), segments_[i]->disk_bytes(),
+    for (std::size_t i = 0; i < segments_->size(); ++i) {
+        const Position to = i + 1 < segments_->size() ? (*segments_)[i + 1]->base() : status.sealed_end;
+        status.segments.push_back({(*segments_)[i]->base(), to, (*segments_)[i]->bytes(), (*segments_)[i]->disk_bytes(),
                                    i < codecs.size() ? codecs[i] : settings_->compression_type});
     }
     return status;
@@ -457,7 +458,7 @@ void PartitionLog::close_idle() {
     if (!appends.owns_lock() || env_.read_only) {
         return;
     }
-    std::vector<std::shared_ptr<Segment>> idle;
+    std::shared_ptr<const SegmentList> idle;
     {
         const std::scoped_lock lock(mutex_);
         idle = segments_;
@@ -473,7 +474,7 @@ void PartitionLog::close_idle() {
         }
         head_used_ = false;
     }
-    for (const auto& segment : idle) {
+    for (const auto& segment : *idle) {
         segment->close_idle();
     }
 }

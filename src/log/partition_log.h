@@ -1,12 +1,14 @@
-// One partition: head, segments, times and recovery point put together. Appends go to head; sealing moves bytes from head into
-// segments; a checkpoint makes what was sealed durable and gives head's copy back; reads find each byte where it is.
+// One partition: head, segments, times and recovery point put together. Appends go to head; sealing moves bytes from
+// head into segments; a checkpoint makes what was sealed durable and gives head's copy back; reads find each byte where
+// it is.
 //
-// Invariant, by position: punched end <= durable sealed end <= sealed end <= log end. Below the sealed end bytes are read from segments,
-// from it on from head. The punched end is published (in memory and in the recovery file) before head is punched, and whoever has read from
-// head looks at it again afterwards: what he read below it may have been holes, and he reads again, now from the segment.
+// Invariant, by position: punched end <= durable sealed end <= sealed end <= log end. Below the sealed end bytes are
+// read from segments, from it on from head. The punched end is published (in memory and in the recovery file) before
+// head is punched, and whoever has read from head looks at it again afterwards: what he read below it may have been
+// holes, and he reads again, now from the segment.
 //
-// Threads: everything may be called from any thread. Appends of one partition wait for each other, and for nothing else: sealing,
-// checkpoints and syncs hold no lock that an append takes while they do I/O.
+// Threads: everything may be called from any thread. Appends of one partition wait for each other, and for nothing
+// else: sealing, checkpoints and syncs hold no lock that an append takes while they do I/O.
 #pragma once
 
 #include "base/clock.h"
@@ -31,7 +33,8 @@ namespace topicfs {
 
 class PartitionLog;
 
-// Who seals and flushes; told by partitions when there is something to do. Called from appending threads: must not block.
+// Who seals and flushes; told by partitions when there is something to do. Called from appending threads: must not
+// block.
 class BackgroundWork {
 public:
     virtual ~BackgroundWork() = default;
@@ -50,8 +53,8 @@ struct PartitionEnvironment {
 
 class PartitionLog : public std::enable_shared_from_this<PartitionLog> {
 public:
-    // The files of an empty partition in the directory, which exists and has none; durable on return with `sync`, else once
-    // the file system was synced.
+    // The files of an empty partition in the directory, which exists and has none; durable on return with `sync`, else
+    // once the file system was synced.
     static Result<void> create_files(FileSystem& fs, const std::string& directory, TimestampMs now, bool sync);
 
     static Result<std::shared_ptr<PartitionLog>> open(const PartitionEnvironment& environment, std::string directory,
@@ -74,8 +77,8 @@ public:
 
     void set_settings(std::shared_ptr<const TopicSettings> settings);
 
-    // The sealer's. Seals what is due (all there is with `all`), up to some batches; then says by BackgroundWork when there is more to
-    // do. Returns the raw bytes that were sealed. One caller at a time works, others wait.
+    // The sealer's. Seals what is due (all there is with `all`), up to some batches; then says by BackgroundWork when
+    // there is more to do. Returns the raw bytes that were sealed. One caller at a time works, others wait.
     Result<std::uint64_t> seal_due(BatchBuilder& builder, bool all = false);
     Position sealed_end() const { return sealed_end_.load(std::memory_order_acquire); }
 
@@ -87,14 +90,15 @@ public:
         Position sealed_end;
         Offset sealed_end_offset;
         TimestampMs last_time;
-        std::vector<std::pair<std::shared_ptr<Segment>, std::uint64_t>> segments;  // unsynced ones and their bytes by then
+        std::vector<std::pair<std::shared_ptr<Segment>, std::uint64_t>>
+            segments;           // unsynced ones and their bytes by then
         Position segment_base;  // of the newest
         std::uint64_t segment_bytes = 0;
         bool new_files = false;
         std::uint64_t sequence = 0;
     };
     bool needs_checkpoint() const;
-    Result<void> checkpoint();                                     // all the steps, with syncs of its own
+    Result<void> checkpoint();  // all the steps, with syncs of its own
     Checkpoint begin_checkpoint();
     Result<void> sync_segments(const Checkpoint& checkpoint);      // or one syncfs for many
     Result<void> publish_checkpoint(Checkpoint& checkpoint);       // needs another syncfs, then:
@@ -128,10 +132,15 @@ private:
     std::string path(const std::string& name) const { return directory_ + "/" + name; }
 
     Result<std::shared_ptr<Segment>> segment_for(const BatchBuilder::Batch& batch, const TopicSettings& settings);
+    Result<void> bound_unsynced();
+    void replace_newest(Position base, std::shared_ptr<Segment> segment);
     Result<bool> has_room(Segment& segment, const BatchBuilder::Batch& batch, const TopicSettings& settings);
     Result<void> seal_batch(Head& head, BatchBuilder& builder, const TopicSettings& settings, std::uint32_t bytes);
 
-    std::vector<std::shared_ptr<Segment>> segments() const;
+    // By base. A list never changes: one with a segment more or less takes its place, so readers hold it without a
+    // lock.
+    using SegmentList = std::vector<std::shared_ptr<Segment>>;
+    std::shared_ptr<const SegmentList> segments() const;
     Result<std::size_t> read_head(Position from, std::span<std::byte> into, bool& again);
     Result<std::size_t> read_sealed(Position from, std::span<std::byte> into);
     // A piece of the log with the offset of its first byte's record.
@@ -140,6 +149,7 @@ private:
         IndexEntry entry;
     };
     Result<Piece> sealed_piece(Position position);
+    void note_use(const std::shared_ptr<Segment>& segment);
     Result<BatchCache::Batch> decoded(const std::shared_ptr<Segment>& segment, const IndexEntry& entry);
     Error damage(Position from, Position to, const std::string& reason);
     Result<void> refresh_if_punched(Position from, bool& again);
@@ -162,19 +172,20 @@ private:
 
     mutable std::mutex mutex_;  // guards what follows; never held across I/O, but to open head
     std::shared_ptr<const TopicSettings> settings_;
-    std::vector<std::shared_ptr<Segment>> segments_;
+    std::shared_ptr<const SegmentList> segments_ = std::make_shared<SegmentList>();
+    std::vector<std::shared_ptr<Segment>> in_use_;  // the last few that were read, newest first
     std::shared_ptr<Head> head_;
     bool head_used_ = false;
     Position head_base_;
-    Position closed_end_;          // the log end while head is not open
+    Position closed_end_;  // the log end while head is not open
     std::uint64_t head_disk_bytes_ = 0;
     Offset sealed_end_offset_;
     std::vector<DamagedRange> damaged_;
     std::string failure_;
-    std::string failure_before_;   // what failure_ was before it was retired
-    Position counted_to_;          // records in head were counted up to here
+    std::string failure_before_;  // what failure_ was before it was retired
+    Position counted_to_;         // records in head were counted up to here
     std::uint64_t counted_ = 0;
-    bool new_segment_ = false;     // begin another segment with the next batch
+    bool new_segment_ = false;                      // begin another segment with the next batch
     std::optional<Segment::Origin> newest_origin_;  // of the newest segment, once asked for
     bool directory_dirty_ = false;
 
@@ -183,7 +194,7 @@ private:
     std::atomic<Position> sealed_end_{};
     std::atomic<Position> durable_sealed_end_{};
     std::atomic<Position> punched_end_{};
-    std::atomic<Position> synced_end_{};        // head was synced up to here by this process
+    std::atomic<Position> synced_end_{};  // head was synced up to here by this process
     std::atomic<Position> nul_checked_end_{};
     std::atomic<bool> failed_{false};
     std::atomic<std::int64_t> seal_scheduled_{INT64_MAX};

@@ -12,6 +12,7 @@ namespace topicfs {
 namespace {
 
 constexpr std::size_t kScanBytes = 1u << 16;
+constexpr std::size_t kSegmentsInUseMax = 4;  // of one partition, with two descriptors each
 
 // The index of the `number`-th (from 1) byte that is `delimiter`; bytes.size() where there are fewer.
 std::size_t find_nth(std::span<const std::byte> bytes, std::byte delimiter, std::uint64_t number) {
@@ -39,8 +40,8 @@ Error not_found(const std::string& directory, std::string what) {
 
 using EndEntry = Result<std::optional<IndexEntry>> (Segment::*)();
 
-// How many of the segments, from the first on, have an entry `which` for which `is_before` holds; it must hold for a prefix of
-// them. A segment that has no batches, because all are lost, says nothing and is passed over.
+// How many of the segments, from the first on, have an entry `which` for which `is_before` holds; it must hold for a
+// prefix of them. A segment that has no batches, because all are lost, says nothing and is passed over.
 Result<std::size_t> segments_before(const std::vector<std::shared_ptr<Segment>>& all, EndEntry which,
                                     const std::function<bool(const IndexEntry&)>& is_before) {
     std::size_t low = 0;
@@ -63,7 +64,7 @@ Result<std::size_t> segments_before(const std::vector<std::shared_ptr<Segment>>&
 
 }  // namespace
 
-std::vector<std::shared_ptr<Segment>> PartitionLog::segments() const {
+std::shared_ptr<const PartitionLog::SegmentList> PartitionLog::segments() const {
     const std::scoped_lock lock(mutex_);
     return segments_;
 }
@@ -149,9 +150,30 @@ Result<BatchCache::Batch> PartitionLog::decoded(const std::shared_ptr<Segment>& 
     return env_.cache.get(segment, entry.base_position, [&] { return segment->read_batch(entry); });
 }
 
+// A reader that goes through many segments leaves their descriptors behind: only the last few stay open.
+void PartitionLog::note_use(const std::shared_ptr<Segment>& segment) {
+    std::shared_ptr<Segment> oldest;
+    {
+        const std::scoped_lock lock(mutex_);
+        if (!in_use_.empty() && in_use_.front() == segment) {
+            return;
+        }
+        std::erase(in_use_, segment);
+        in_use_.insert(in_use_.begin(), segment);
+        if (in_use_.size() > kSegmentsInUseMax) {
+            oldest = std::move(in_use_.back());
+            in_use_.pop_back();
+        }
+    }
+    if (oldest) {
+        oldest->close_idle();
+    }
+}
+
 // The decoded batch that holds `position`, which is below the sealed end.
 Result<PartitionLog::Piece> PartitionLog::sealed_piece(Position position) {
-    const std::vector<std::shared_ptr<Segment>> all = segments();
+    const std::shared_ptr<const SegmentList> listed = segments();
+    const SegmentList& all = *listed;
     const auto next = std::upper_bound(all.begin(), all.end(), position,
                                        [](Position p, const auto& segment) { return p < segment->base(); });
     const Position next_base = next == all.end() ? sealed_end() : (*next)->base();
@@ -159,6 +181,7 @@ Result<PartitionLog::Piece> PartitionLog::sealed_piece(Position position) {
         return damage(start_, next_base, "no segment holds these bytes");
     }
     const std::shared_ptr<Segment>& segment = *std::prev(next);
+    note_use(segment);
     std::optional<IndexEntry> tried;
     for (;;) {
         TOPICFS_TRY_ASSIGN(const Segment::Lookup lookup, segment->find(position));
@@ -182,8 +205,9 @@ Result<PartitionLog::Piece> PartitionLog::sealed_piece(Position position) {
 
 // Notes a range that cannot be served, once, and makes the error for it.
 Error PartitionLog::damage(Position from, Position to, const std::string& reason) {
-    Error error = make_error(ErrorCode::kDamaged, "read", directory_,
-                             "positions " + std::to_string(from.value) + " to " + std::to_string(to.value) + ": " + reason);
+    Error error =
+        make_error(ErrorCode::kDamaged, "read", directory_,
+                   "positions " + std::to_string(from.value) + " to " + std::to_string(to.value) + ": " + reason);
     error.position = from.value;
     bool known = false;
     {
@@ -249,18 +273,20 @@ Result<Found> PartitionLog::find_offset(Offset offset) {
     if (offset > sealed.offset) {
         return find_in_head(offset);
     }
-    const std::vector<std::shared_ptr<Segment>> all = segments();
+    const std::shared_ptr<const SegmentList> listed = segments();
+    const SegmentList& all = *listed;
     // The last segment whose first batch begins below the offset: its records are in order, so a binary search does.
-    TOPICFS_TRY_ASSIGN(const std::size_t below, segments_before(all, &Segment::first_entry, [&](const IndexEntry& first) {
-        return first.base_offset < offset;
-    }));
+    TOPICFS_TRY_ASSIGN(const std::size_t below,
+                       segments_before(all, &Segment::first_entry,
+                                       [&](const IndexEntry& first) { return first.base_offset < offset; }));
     std::optional<IndexEntry> entry;
     if (below > 0) {
         TOPICFS_TRY_ASSIGN(entry, all[below - 1]->find_offset(offset));
     }
     const auto lost = [&] {
-        return make_error(ErrorCode::kDamaged, "look up", directory_,
-                          "the bytes in which the record of offset " + std::to_string(offset.value) + " begins are lost");
+        return make_error(
+            ErrorCode::kDamaged, "look up", directory_,
+            "the bytes in which the record of offset " + std::to_string(offset.value) + " begins are lost");
     };
     if (!entry) {
         return lost();
@@ -269,8 +295,8 @@ Result<Found> PartitionLog::find_offset(Offset offset) {
         return Found{entry->base_position + (offset - entry->base_offset), offset};
     }
     TOPICFS_TRY_ASSIGN(const Piece piece, sealed_piece(entry->base_position));
-    const std::size_t at = find_nth(piece.batch->raw, std::byte{*settings()->record_delimiter},
-                                    offset - piece.entry.base_offset);
+    const std::size_t at =
+        find_nth(piece.batch->raw, std::byte{*settings()->record_delimiter}, offset - piece.entry.base_offset);
     if (at == piece.batch->raw.size()) {
         return lost();
     }
@@ -312,16 +338,18 @@ Result<Found> PartitionLog::find_in_head(Offset offset) {
 
 Result<Found> PartitionLog::find_time(TimestampMs time) {
     const SealedEnd sealed = sealed_end_pair();
-    const std::vector<std::shared_ptr<Segment>> all = segments();
+    const std::shared_ptr<const SegmentList> listed = segments();
+    const SegmentList& all = *listed;
     TOPICFS_TRY_ASSIGN(const std::size_t low, segments_before(all, &Segment::last_entry, [&](const IndexEntry& last) {
-        return last.last_time < time;
-    }));
+                           return last.last_time < time;
+                       }));
     for (std::size_t i = low; i < all.size(); ++i) {  // The first, unless all its batches are lost.
         TOPICFS_TRY_ASSIGN(const auto entry, all[i]->find_time(time));
         if (entry && entry->base_position < sealed.position) {
             TOPICFS_TRY_ASSIGN(const Piece piece, sealed_piece(entry->base_position));
             const auto& times = piece.batch->times;
-            const auto first = std::find_if(times.begin(), times.end(), [&](const BatchTime& t) { return t.time >= time; });
+            const auto first =
+                std::find_if(times.begin(), times.end(), [&](const BatchTime& t) { return t.time >= time; });
             return found_at(piece.entry.base_position + (first == times.end() ? 0 : first->raw_offset));
         }
     }

@@ -11,6 +11,7 @@ namespace {
 
 // After so many bytes the sealer looks at other partitions.
 constexpr std::uint64_t kSealAtOnceBytes = 16u << 20;
+constexpr std::size_t kUnsyncedSegmentsMax = 32;
 constexpr std::int64_t kSealRetryMs = 2000;
 // Holes are punched by whole blocks of the file system.
 constexpr std::uint64_t kPunchBlockBytes = 4096;
@@ -96,8 +97,8 @@ Result<std::shared_ptr<Segment>> PartitionLog::segment_for(const BatchBuilder::B
     std::shared_ptr<Segment> newest;
     {
         const std::scoped_lock lock(mutex_);
-        if (!segments_.empty() && !new_segment_) {
-            newest = segments_.back();
+        if (!segments_->empty() && !new_segment_) {
+            newest = segments_->back();
         }
     }
     if (newest) {
@@ -108,26 +109,57 @@ Result<std::shared_ptr<Segment>> PartitionLog::segment_for(const BatchBuilder::B
         TOPICFS_TRY(newest->drop_tail());
     }
     if (newest && newest->bytes() == 0 && newest->base() == batch.header.base_position) {
-        // Its first batch could not be written, and now it would have another name: two of one base are never left behind.
+        // Its first batch could not be written, and now it would have another name: two of one base are never left
+        // behind.
         TOPICFS_TRY(env_.fs.unlink(newest->path()));
-        const std::scoped_lock lock(mutex_);
-        segments_.pop_back();
+        replace_newest(newest->base(), nullptr);
     }
-    TOPICFS_TRY_ASSIGN(auto created, Segment::create(env_.fs, directory_, batch.header.base_position,
-                                                     batch.header.codec));
+    TOPICFS_TRY_ASSIGN(auto created,
+                       Segment::create(env_.fs, directory_, batch.header.base_position, batch.header.codec));
+    replace_newest(created->base(), created);
     const std::scoped_lock lock(mutex_);
-    if (!segments_.empty() && segments_.back()->base() == created->base()) {
-        segments_.pop_back();  // What recovery found of it was no batch.
-    }
-    segments_.push_back(created);
     new_segment_ = false;
     newest_origin_ = Segment::Origin{batch.header.codec, batch.header.times.front().time};
     directory_dirty_ = true;
     return created;
 }
 
-Result<bool> PartitionLog::has_room(Segment& segment, const BatchBuilder::Batch& batch,
-                                    const TopicSettings& settings) {
+// A segment keeps its descriptors until it is synced. With segments so small that a checkpoint finds many of them, the
+// oldest are synced on the way.
+Result<void> PartitionLog::bound_unsynced() {
+    const std::shared_ptr<const SegmentList> all = segments();
+    std::size_t unsynced = 0;
+    while (unsynced < all->size() &&
+           (*all)[all->size() - 1 - unsynced]->synced_bytes() < (*all)[all->size() - 1 - unsynced]->bytes()) {
+        ++unsynced;
+    }
+    if (unsynced < kUnsyncedSegmentsMax) {
+        return {};
+    }
+    const std::shared_ptr<Segment>& oldest = (*all)[all->size() - unsynced];
+    auto synced = oldest->sync(true);
+    if (!synced) {
+        fail(synced.error());
+    }
+    oldest->close_idle();
+    return synced;
+}
+
+// Takes the newest segment off the list if it begins at `base` (what recovery, or a failed write, left of it was no
+// batch), and puts `segment` there, if it is one.
+void PartitionLog::replace_newest(Position base, std::shared_ptr<Segment> segment) {
+    const std::scoped_lock lock(mutex_);
+    auto changed = std::make_shared<SegmentList>(*segments_);
+    if (!changed->empty() && changed->back()->base() == base) {
+        changed->pop_back();
+    }
+    if (segment) {
+        changed->push_back(std::move(segment));
+    }
+    segments_ = std::move(changed);
+}
+
+Result<bool> PartitionLog::has_room(Segment& segment, const BatchBuilder::Batch& batch, const TopicSettings& settings) {
     if (segment.bytes() == 0) {
         // Only its first batch failed: the file is used if it has the right name.
         return segment.path().ends_with(codec_file_suffix(batch.header.codec));
@@ -170,17 +202,16 @@ PartitionLog::Checkpoint PartitionLog::begin_checkpoint() {
     const std::scoped_lock lock(mutex_);
     checkpoint.sealed_end = sealed_end_.load();
     checkpoint.sealed_end_offset = sealed_end_offset_;
-    checkpoint.last_time = checkpoint.sealed_end.value == 0
-                               ? TimestampMs{0}
-                               : times_->time_at(Position{checkpoint.sealed_end.value - 1});
-    for (const auto& segment : segments_) {
+    checkpoint.last_time =
+        checkpoint.sealed_end.value == 0 ? TimestampMs{0} : times_->time_at(Position{checkpoint.sealed_end.value - 1});
+    for (const auto& segment : *segments_) {
         if (segment->synced_bytes() < segment->bytes()) {
             checkpoint.segments.emplace_back(segment, segment->bytes());
         }
     }
-    if (!segments_.empty()) {
-        checkpoint.segment_base = segments_.back()->base();
-        checkpoint.segment_bytes = segments_.back()->bytes();
+    if (!segments_->empty()) {
+        checkpoint.segment_base = segments_->back()->base();
+        checkpoint.segment_bytes = segments_->back()->bytes();
     }
     checkpoint.new_files = std::exchange(directory_dirty_, false);
     return checkpoint;

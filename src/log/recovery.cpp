@@ -110,9 +110,8 @@ Result<void> Recovery::list_files() {
             listed_.push_back({name->base, name->codec, info.size, disk_bytes});
         }
     }
-    std::sort(listed_.begin(), listed_.end(), [](const Listed& a, const Listed& b) {
-        return std::pair(a.base, a.bytes) < std::pair(b.base, b.bytes);
-    });
+    std::sort(listed_.begin(), listed_.end(),
+              [](const Listed& a, const Listed& b) { return std::pair(a.base, a.bytes) < std::pair(b.base, b.bytes); });
     std::sort(heads_.begin(), heads_.end());
     return {};
 }
@@ -292,10 +291,11 @@ Result<bool> Recovery::scan_one(std::size_t number, std::uint64_t from) {
     scan_options.from = from;
     scan_options.expected = from == 0 ? listed.base : sealed_end_;
     for (;;) {
-        TOPICFS_TRY_ASSIGN(const SegmentScan scan, scan_segment(fs_, file, scan_options, [&](const ScannedBatch& batch) {
-            take_batch(batch.header);
-            return true;
-        }));
+        TOPICFS_TRY_ASSIGN(const SegmentScan scan,
+                           scan_segment(fs_, file, scan_options, [&](const ScannedBatch& batch) {
+                               take_batch(batch.header);
+                               return true;
+                           }));
         from = scan.valid_end;
         if (scan.gaps.empty()) {
             break;
@@ -315,8 +315,8 @@ Result<bool> Recovery::scan_one(std::size_t number, std::uint64_t from) {
     }
     if (from != listed.bytes) {
         const auto access = options_.read_only ? Segment::Access::kRead : Segment::Access::kReadWrite;
-        out_.segments[number] = std::make_shared<Segment>(fs_, directory_, listed.base, listed.codec, from,
-                                                          listed.disk_bytes, access);
+        out_.segments[number] =
+            std::make_shared<Segment>(fs_, directory_, listed.base, listed.codec, from, listed.disk_bytes, access);
     }
     return false;
 }
@@ -362,8 +362,8 @@ Result<void> Recovery::cut_at(std::size_t number, std::uint64_t file_offset) {
         TOPICFS_TRY(fs_.fsync(file));
     }
     const auto access = options_.read_only ? Segment::Access::kRead : Segment::Access::kReadWrite;
-    out_.segments[number] = std::make_shared<Segment>(fs_, directory_, listed.base, listed.codec, file_offset,
-                                                      listed.disk_bytes, access);
+    out_.segments[number] =
+        std::make_shared<Segment>(fs_, directory_, listed.base, listed.codec, file_offset, listed.disk_bytes, access);
     return {};
 }
 
@@ -386,7 +386,8 @@ Result<void> Recovery::drop_segments_from(std::size_t number) {
 // Bytes between the segments' end and the first that head really holds are lost.
 Result<void> Recovery::pass_hole() {
     Position from = std::max(sealed_end_, out_.head->base());
-    if (from == sealed_end_ && options_.power_was_cut && from >= std::max(out_.point.durable_end, out_.point.sealed_end)) {
+    if (from == sealed_end_ && options_.power_was_cut &&
+        from >= std::max(out_.point.durable_end, out_.point.sealed_end)) {
         return {};  // Nothing behind it was synced: trusted_end() cuts it.
     }
     TOPICFS_TRY_ASSIGN(const Position hole, out_.head->first_hole(from));

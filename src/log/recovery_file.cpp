@@ -16,7 +16,11 @@ Result<std::optional<RecoveryChoice>> RecoveryFile::load(FileSystem& fs, const s
     }
     std::array<std::byte, kRecoveryFileBytes> content;
     TOPICFS_TRY_ASSIGN(const std::size_t have, read_at(fs, *file, content, 0));
-    return choose_recovery_point(std::span<const std::byte>(content).first(have));
+    const auto whole = std::span<const std::byte>(content).first(have);
+    if (has_newer_recovery_format(whole)) {
+        return make_error(ErrorCode::kNewerFormat, "read", path, "it was written by a later version; update topicfs");
+    }
+    return choose_recovery_point(whole);
 }
 
 RecoveryFile::RecoveryFile(FileSystem& fs, std::string path, std::optional<RecoveryChoice> durable)

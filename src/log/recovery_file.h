@@ -1,7 +1,7 @@
 // The recovery file of a partition while it is open: where the partition's recovery point is kept up to date.
 //
-// Invariant: one of the two slots holds a point that is durable, and is not written until the other holds a durable one. So a
-// power cut at any moment leaves the last durable point readable.
+// Invariant: one of the two slots holds a point that is durable, and is not written until the other holds a durable
+// one. So a power cut at any moment leaves the last durable point readable.
 //
 // Threads: all members from any thread; a sync holds off other changes of the same partition's point.
 #pragma once
@@ -18,7 +18,8 @@ namespace topicfs {
 
 class RecoveryFile {
 public:
-    // The valid point in the file at `path`; nothing where there is none. Other errors than a missing file come through.
+    // The valid point in the file at `path`; nothing where there is none. Other errors than a missing file come
+    // through.
     static Result<std::optional<RecoveryChoice>> load(FileSystem& fs, const std::string& path);
 
     // `durable` is what load() gave, whose slot is kept; nothing begins with slot 0 free.

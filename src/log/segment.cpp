@@ -74,7 +74,8 @@ Result<std::shared_ptr<Segment::Files>> Segment::open_files_locked(bool rebuild_
     }
     if (!opened.index) {
         rebuilt_ = true;
-        TOPICFS_TRY_ASSIGN(opened, SegmentIndex::rebuild(fs_, index_path_, files->segment, base_, bytes(), index_access));
+        TOPICFS_TRY_ASSIGN(opened,
+                           SegmentIndex::rebuild(fs_, index_path_, files->segment, base_, bytes(), index_access));
     }
     files->index = std::move(opened.index);
     entries_.store(opened.count, std::memory_order_release);

@@ -1,10 +1,11 @@
 // A segment: a file of batches and its index, as the sealer and the readers of a partition share it.
 //
-// Invariant: synced_bytes() <= bytes() <= the file's length. Below bytes() the file is whole batches whose index entries are
-// written; only that is read. What lies behind it is a batch that is being written, or what a crash left of one.
+// Invariant: synced_bytes() <= bytes() <= the file's length. Below bytes() the file is whole batches whose index
+// entries are written; only that is read. What lies behind it is a batch that is being written, or what a crash left of
+// one.
 //
-// Threads: any thread may read; append_batch() and sync() are the sealer's and the flusher's, one at a time each. Files are
-// opened at first use and closed by close_idle() when nothing unsynced needs their descriptor.
+// Threads: any thread may read; append_batch() and sync() are the sealer's and the flusher's, one at a time each. Files
+// are opened at first use and closed by close_idle() when nothing unsynced needs their descriptor.
 #pragma once
 
 #include "format/batch.h"
@@ -36,15 +37,16 @@ public:
     std::uint64_t disk_bytes() const { return disk_bytes_.load(std::memory_order_relaxed); }
     const std::string& path() const { return path_; }
 
-    // The batch that holds `position`. Nothing where no batch does: damage, from `gap_from` to `gap_to` (nothing: to the end).
+    // The batch that holds `position`. Nothing where no batch does: damage, from `gap_from` to `gap_to` (nothing: to
+    // the end).
     struct Lookup {
         std::optional<IndexEntry> entry;
         Position gap_from;
         std::optional<Position> gap_to;
     };
     Result<Lookup> find(Position position);
-    // The last batch whose base offset is below `offset`: record `offset` begins in it or right behind it. Nothing where
-    // there is none.
+    // The last batch whose base offset is below `offset`: record `offset` begins in it or right behind it. Nothing
+    // where there is none.
     Result<std::optional<IndexEntry>> find_offset(Offset offset);
     // The first batch whose last time is at or after `time`.
     Result<std::optional<IndexEntry>> find_time(TimestampMs time);
@@ -55,15 +57,15 @@ public:
         std::vector<std::byte> raw;
         std::vector<BatchTime> times;
     };
-    // Reads, checks and decodes the batch. kDamaged where that fails. Where it is not the batch that the entry promises the index may be
-    // what is wrong: it was rebuilt then (once), and the caller looks `entry` up again.
+    // Reads, checks and decodes the batch. kDamaged where that fails. Where it is not the batch that the entry promises
+    // the index may be what is wrong: it was rebuilt then (once), and the caller looks `entry` up again.
     Result<Decoded> read_batch(const IndexEntry& entry);
 
-    // Writes a batch (header.batch_bytes() long) behind bytes() and its index entry, then publishes both. Not durable. On an
-    // error bytes() is as it was.
+    // Writes a batch (header.batch_bytes() long) behind bytes() and its index entry, then publishes both. Not durable.
+    // On an error bytes() is as it was.
     Result<void> append_batch(const BatchHeader& header, std::span<const std::byte> batch);
-    // What a failed append_batch left behind bytes() is gone on return. Before another segment takes this one's place: it would be
-    // taken for a batch, and the next segment would overlap it.
+    // What a failed append_batch left behind bytes() is gone on return. Before another segment takes this one's place:
+    // it would be taken for a batch, and the next segment would overlap it.
     Result<void> drop_tail();
     // What append_batch has published before is durable on return; the index too with `index_too`.
     Result<void> sync(bool index_too);
@@ -106,8 +108,8 @@ private:
     std::mutex append_mutex_;  // held to append and to open or rebuild; taken before files_mutex_
     std::mutex files_mutex_;   // guards files_
     std::shared_ptr<Files> files_;
-    bool has_tail_ = false;    // by append_mutex_: there may be something behind bytes()
-    bool rebuilt_ = false;     // by append_mutex_: the index was rebuilt by this process, a second time is of no use
+    bool has_tail_ = false;  // by append_mutex_: there may be something behind bytes()
+    bool rebuilt_ = false;   // by append_mutex_: the index was rebuilt by this process, a second time is of no use
     std::atomic<std::uint64_t> entries_{0};
     std::atomic<std::uint64_t> bytes_;
     std::atomic<std::uint64_t> synced_bytes_;

@@ -1,10 +1,11 @@
 // The offset index of one segment: where each batch begins, with the times of its first and last record.
 //
-// Look-ups are binary searches by pread in the page cache; nothing is kept in memory, so a thousand partitions cost nothing. An
-// index that is missing, short or wrong is rebuilt from the segment: into its file, or into memory where nothing may be written.
+// Look-ups are binary searches by pread in the page cache; nothing is kept in memory, so a thousand partitions cost
+// nothing. An index that is missing, short or wrong is rebuilt from the segment: into its file, or into memory where
+// nothing may be written.
 //
-// Threads: entry() and last_where() from any thread; append() by one thread at a time. How many entries there are to look at is the
-// caller's to say, as a reader may see fewer than were written.
+// Threads: entry() and last_where() from any thread; append() by one thread at a time. How many entries there are to
+// look at is the caller's to say, as a reader may see fewer than were written.
 #pragma once
 
 #include "format/batch.h"
@@ -34,13 +35,14 @@ public:
     // An index with no entries, in place of what may be there.
     static Result<std::unique_ptr<SegmentIndex>> create(FileSystem& fs, const std::string& path, Position base);
 
-    // Opens the index at `path` of the segment that begins at `base`, with the entries up to `segment_bytes` of that segment. kDamaged
-    // unless its header is good and an entry ends exactly there.
+    // Opens the index at `path` of the segment that begins at `base`, with the entries up to `segment_bytes` of that
+    // segment. kDamaged unless its header is good and an entry ends exactly there.
     static Result<Opened> open(FileSystem& fs, const std::string& path, Position base, std::uint64_t segment_bytes,
                                Access access);
 
-    // Walks the segment up to `segment_bytes` and writes the index anew (temporary name, rename); with Access::kRead, and where
-    // the disk is full, it is kept in memory. Batches whose header is lost leave a gap between the positions of two entries.
+    // Walks the segment up to `segment_bytes` and writes the index anew (temporary name, rename); with Access::kRead,
+    // and where the disk is full, it is kept in memory. Batches whose header is lost leave a gap between the positions
+    // of two entries.
     static Result<Opened> rebuild(FileSystem& fs, const std::string& path, const File& segment, Position base,
                                   std::uint64_t segment_bytes, Access access);
 
@@ -53,8 +55,8 @@ public:
     // kDamaged where it fails its check.
     Result<IndexEntry> entry(std::uint64_t number) const;
 
-    // Of the first `count` entries, the number of the last for which `holds`, which must hold for a prefix of them; nothing where
-    // it holds for none.
+    // Of the first `count` entries, the number of the last for which `holds`, which must hold for a prefix of them;
+    // nothing where it holds for none.
     Result<std::optional<std::uint64_t>> last_where(std::uint64_t count,
                                                     const std::function<bool(const IndexEntry&)>& holds) const;
 

@@ -10,8 +10,8 @@ namespace topicfs {
 
 namespace {
 
-constexpr std::size_t kHeaderGuessBytes = 4096;       // most headers are far smaller
-constexpr std::size_t kSearchBytes = 1u << 20;        // a step of the search behind damage
+constexpr std::size_t kHeaderGuessBytes = 4096;  // most headers are far smaller
+constexpr std::size_t kSearchBytes = 1u << 20;   // a step of the search behind damage
 
 class Scanner {
 public:
@@ -58,12 +58,16 @@ Result<bool> Scanner::step() {
     }
     TOPICFS_TRY_ASSIGN(const BatchDecoded decoded, read_batch_header(fs_, file_, at_, file_end_));
     switch (decoded.outcome) {
-        case BatchOutcome::kEnd: return false;
+        case BatchOutcome::kEnd:
+            return false;
         case BatchOutcome::kNewer:
             return make_error(ErrorCode::kNewerFormat, "read", file_.path, "a batch is of a later format version");
-        case BatchOutcome::kTorn: return pass_damage("the file ends inside a batch", true);
-        case BatchOutcome::kDamaged: return pass_damage("no valid batch header", false);
-        case BatchOutcome::kBatch: break;
+        case BatchOutcome::kTorn:
+            return pass_damage("the file ends inside a batch", true);
+        case BatchOutcome::kDamaged:
+            return pass_damage("no valid batch header", false);
+        case BatchOutcome::kBatch:
+            break;
     }
     const BatchHeader& header = decoded.header;
     if (header.base_position < scan_.end) {

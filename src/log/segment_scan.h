@@ -1,8 +1,8 @@
-// Walks the batches of a segment file one by one, with nothing but the file itself: for recovery, for rebuilding an index, for
-// `topicfs verify` and `dump`.
+// Walks the batches of a segment file one by one, with nothing but the file itself: for recovery, for rebuilding an
+// index, for `topicfs verify` and `dump`.
 //
-// Three outcomes are kept apart: the end of the data, a torn tail (the file ends inside its last batch) and damage (bytes
-// that are no batch). Behind damage the walk looks for the next batch by its magic numbers and its header's CRC.
+// Three outcomes are kept apart: the end of the data, a torn tail (the file ends inside its last batch) and damage
+// (bytes that are no batch). Behind damage the walk looks for the next batch by its magic numbers and its header's CRC.
 #pragma once
 
 #include "format/batch.h"
@@ -22,37 +22,38 @@ struct ScannedBatch {
 };
 
 struct SegmentScanOptions {
-    std::uint64_t from = 0;                  // file offset of a batch
-    Position expected{0};                    // its base position
+    std::uint64_t from = 0;  // file offset of a batch
+    Position expected{0};    // its base position
     bool check_payload_crc = true;
-    bool decode_payload = false;             // decompress too, and compare the number of bytes
-    bool stop_at_damage = false;             // recovery: the valid prefix only
-    std::optional<std::uint64_t> file_end;   // look no further than this; the file's size where it says nothing
+    bool decode_payload = false;            // decompress too, and compare the number of bytes
+    bool stop_at_damage = false;            // recovery: the valid prefix only
+    std::optional<std::uint64_t> file_end;  // look no further than this; the file's size where it says nothing
 };
 
 // A range of the file that holds no batch.
 struct ScanGap {
     std::uint64_t file_from = 0;
     std::uint64_t file_to = 0;
-    Position position_from;                // where the batch before it ended
-    std::optional<Position> position_to;   // where the next one begins; nothing where none comes
+    Position position_from;               // where the batch before it ended
+    std::optional<Position> position_to;  // where the next one begins; nothing where none comes
     std::string reason;
 };
 
 struct SegmentScan {
-    std::uint64_t valid_end = 0;   // file offset behind the last good batch
-    Position end;                  // position behind it
+    std::uint64_t valid_end = 0;  // file offset behind the last good batch
+    Position end;                 // position behind it
     Offset end_offset;
-    bool torn = false;             // the last gap is a batch that the file ends in
+    bool torn = false;  // the last gap is a batch that the file ends in
     std::vector<ScanGap> gaps;
 };
 
-// Calls `visit` for each batch whose header is good; it returns false to end the walk. Errors: of the file system, and kNewerFormat.
+// Calls `visit` for each batch whose header is good; it returns false to end the walk. Errors: of the file system, and
+// kNewerFormat.
 Result<SegmentScan> scan_segment(FileSystem& fs, const File& file, const SegmentScanOptions& options,
                                  const std::function<bool(const ScannedBatch&)>& visit);
 
-// Reads the payload behind `header`, which stands at `file_offset`, checks its CRC and decodes it into `raw`, which gets its size.
-// kDamaged where that fails. `frame` is working memory.
+// Reads the payload behind `header`, which stands at `file_offset`, checks its CRC and decodes it into `raw`, which
+// gets its size. kDamaged where that fails. `frame` is working memory.
 Result<void> read_payload(FileSystem& fs, const File& file, const BatchHeader& header, std::uint64_t file_offset,
                           std::vector<std::byte>& frame, std::vector<std::byte>& raw);
 

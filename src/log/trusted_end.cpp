@@ -42,8 +42,8 @@ Result<Position> trusted_end(const Head& head, Position from, std::optional<std:
         return end;
     }
     const Position kept = std::min(run, hole);
-    // One NUL that ends a record is believed behind a byte of the same sector that was written with it, as it is alone only where
-    // the write ended there.
+    // One NUL that ends a record is believed behind a byte of the same sector that was written with it, as it is alone
+    // only where the write ended there.
     const bool one_at_the_end = delimiter == std::uint8_t{0} && !cut && hole == end && end - kept == 1 && kept > from &&
                                 (kept - head.base()) % kSectorBytes != 0;
     return one_at_the_end ? end : kept;

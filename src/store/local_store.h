@@ -1,7 +1,7 @@
 // A store in a directory: what open_store() of topicfs/store.h gives, with the seams that tests need.
 //
-// Files: `store` (format version and id, written once), `lock` (flock'd by the owner), `state` (boot id, clean end or not, owner of the
-// root, default settings), `topics/`. Threads: any; members say what they wait for.
+// Files: `store` (format version and id, written once), `lock` (flock'd by the owner), `state` (boot id, clean end or
+// not, owner of the root, default settings), `topics/`. Threads: any; members say what they wait for.
 #pragma once
 
 #include "base/clock.h"

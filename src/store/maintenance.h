@@ -1,9 +1,10 @@
-// The threads that work behind all partitions of a store: one seals, one flushes and makes checkpoints. Nothing per partition.
+// The threads that work behind all partitions of a store: one seals, one flushes and makes checkpoints. Nothing per
+// partition.
 //
-// Partitions tell by BackgroundWork when they have something to do; idle ones cost nothing. A checkpoint round comes every few
-// seconds, or earlier when much was sealed.
-// Threads: seal_at and flush_at from any thread; start() and stop() from the owner. stop() finishes the batch in hand and returns
-// with the threads ended; what is queued then stays undone.
+// Partitions tell by BackgroundWork when they have something to do; idle ones cost nothing. A checkpoint round comes
+// every few seconds, or earlier when much was sealed. Threads: seal_at and flush_at from any thread; start() and stop()
+// from the owner. stop() finishes the batch in hand and returns with the threads ended; what is queued then stays
+// undone.
 #pragma once
 
 #include "base/clock.h"
@@ -34,7 +35,8 @@ public:
     void seal_at(PartitionLog& partition, std::int64_t monotonic_ms) override;
     void flush_at(PartitionLog& partition, std::int64_t monotonic_ms) override;
 
-    // One round now: what was sealed becomes durable and head's copy is given back. Errors are logged and kept in the partitions.
+    // One round now: what was sealed becomes durable and head's copy is given back. Errors are logged and kept in the
+    // partitions.
     static void checkpoint(const Partitions& partitions);
 
 private:

@@ -11,6 +11,7 @@ namespace topicfs {
 
 namespace {
 
+constexpr std::size_t kShownBytesMax = 64;                                              // of a value that is refused
 constexpr std::uint64_t kMsMax = std::numeric_limits<std::int64_t>::max() / 1'000'000;  // as nanoseconds it still fits
 
 struct Setting {
@@ -108,10 +109,12 @@ bool set_delimiter(TopicSettings& settings, std::string_view text) {
 
 const std::array<Setting, 11>& settings_table() {
     static const std::array<Setting, 11> table{{
-        number<std::uint32_t>({"num.partitions", "Partitions of a new topic; later, raise it to add some.", "1 to 100000"},
-                              &TopicSettings::num_partitions, 1, 100000),
-        number<std::uint32_t>({"segment.bytes", "Stored bytes at which a new segment is begun.", "4096 to 2147483647 bytes"},
-                              &TopicSettings::segment_bytes, 4096, 2147483647),
+        number<std::uint32_t>(
+            {"num.partitions", "Partitions of a new topic; later, raise it to add some.", "1 to 100000"},
+            &TopicSettings::num_partitions, 1, 100000),
+        number<std::uint32_t>(
+            {"segment.bytes", "Stored bytes at which a new segment is begun.", "4096 to 2147483647 bytes"},
+            &TopicSettings::segment_bytes, 4096, 2147483647),
         number<std::uint64_t>({"segment.ms", "Age at which a new segment is begun.", "1 to 9223372036854 milliseconds"},
                               &TopicSettings::segment_ms, 1, kMsMax),
         {{"compression.type", "How batches are compressed.", "none, lz4 or zstd"}, codec_text, set_codec},
@@ -170,8 +173,9 @@ Result<void> set_setting(TopicSettings& settings, std::string_view key, std::str
     const std::string_view text = trim(value);
     const bool level_zero = key == "compression.zstd.level" && text == "0";
     if (level_zero || !setting->set(settings, text)) {
-        return make_error(ErrorCode::kInvalid, "set", std::string(key),
-                          "'" + std::string(text) + "' is not allowed; it takes " + setting->info.range);
+        return make_error(
+            ErrorCode::kInvalid, "set", std::string(key),
+            "'" + std::string(text.substr(0, kShownBytesMax)) + "' is not allowed; it takes " + setting->info.range);
     }
     return {};
 }

@@ -202,8 +202,7 @@ Result<void> LocalStore::create_files() {
     attributes_.uid = geteuid();
     attributes_.gid = getegid();
     attributes_.mode = 0755;
-    attributes_.atime_ns = attributes_.mtime_ns = attributes_.ctime_ns =
-        environment_.clock->now().value * 1'000'000;
+    attributes_.atime_ns = attributes_.mtime_ns = attributes_.ctime_ns = environment_.clock->now().value * 1'000'000;
     {
         const std::scoped_lock lock(mutex_);
         TOPICFS_TRY(save_state_locked(true));
@@ -256,7 +255,8 @@ Result<void> LocalStore::load_state() {
     decode_settings(*file, defaults_);
     power_was_cut_ = value("end") != "clean" && value("boot") != environment_.boot_id;
     if (power_was_cut_) {
-        log_warning(environment_.directory + ": power was cut while the store was open; what was not synced is checked");
+        log_warning(environment_.directory +
+                    ": power was cut while the store was open; what was not synced is checked");
     }
     return {};
 }
@@ -275,8 +275,8 @@ Result<void> LocalStore::save_state_locked(bool clean) {
     return saved;
 }
 
-// On a full disk: the file keeps the block it has, so that a store can be opened and closed there too. A power cut in the middle of it leaves
-// a damaged file, which load_state() takes for a power cut with default settings.
+// On a full disk: the file keeps the block it has, so that a store can be opened and closed there too. A power cut in
+// the middle of it leaves a damaged file, which load_state() takes for a power cut with default settings.
 Result<void> LocalStore::overwrite_state(const std::string& content) {
     TOPICFS_TRY_ASSIGN(const File file, fs_.open(kStateFileName, O_WRONLY));
     TOPICFS_TRY(write_at(fs_, file, std::as_bytes(std::span(content)), 0));

@@ -204,7 +204,8 @@ void StoredTopic::take_over(const TextFile& file) {
             const auto number = parse_unsigned(std::string_view(key).substr(kPartition.size()));
             const std::vector<std::string_view> words = words_of(value);
             StoredAttributes stored;
-            if (number && *number < kPartitionsMax && words.size() == 7 && decode_attributes(value, stored.attributes)) {
+            if (number && *number < kPartitionsMax && words.size() == 7 &&
+                decode_attributes(value, stored.attributes)) {
                 stored.mtime_set_at = {parse_unsigned(words[6]).value_or(0)};
                 partition_attributes_.resize(std::max<std::size_t>(partition_attributes_.size(), *number + 1),
                                              {{geteuid(), getegid(), 0600, 0, 0, 0}, {}});
@@ -231,8 +232,8 @@ Result<void> StoredTopic::save_locked() {
     return replace_file(env_.fs, directory_ + "/" + kTopicFileName, encode_text_file(to_text()));
 }
 
-// After a save that failed: whether the file holds the new state all the same, as where only the last sync failed. Then it counts, so
-// that this process and the next one go by the same settings.
+// After a save that failed: whether the file holds the new state all the same, as where only the last sync failed. Then
+// it counts, so that this process and the next one go by the same settings.
 bool StoredTopic::is_saved_locked() const {
     const auto content = read_small_file(env_.fs, directory_ + "/" + kTopicFileName, kTextFileBytesMax);
     return content && *content == encode_text_file(to_text());
@@ -375,8 +376,9 @@ Result<void> StoredTopic::set(std::string_view key, std::string_view value) {
         }
     }
     if (changed.num_partitions < partitions_.size() && changed.num_partitions != settings_->num_partitions) {
-        return make_error(ErrorCode::kInvalid, "set", std::string(key),
-                          "the topic has " + std::to_string(partitions_.size()) + " partitions; they can only become more");
+        return make_error(
+            ErrorCode::kInvalid, "set", std::string(key),
+            "the topic has " + std::to_string(partitions_.size()) + " partitions; they can only become more");
     }
     const std::shared_ptr<const TopicSettings> before = settings_;
     settings_ = std::make_shared<TopicSettings>(changed);

@@ -1,7 +1,8 @@
 // A topic of an open store: its text file, its partitions, who owns them.
 //
-// The file `topic` in the topic's directory holds id, owner, modes, times and settings; each change replaces it whole and is durable
-// on return. Threads: any; mutex_ is held across the replacing of the file, which only changes of the same topic wait for.
+// The file `topic` in the topic's directory holds id, owner, modes, times and settings; each change replaces it whole
+// and is durable on return. Threads: any; mutex_ is held across the replacing of the file, which only changes of the
+// same topic wait for.
 #pragma once
 
 #include "format/text_file.h"
@@ -61,10 +62,12 @@ struct StoredAttributes {
 
 class StoredTopic final : public Topic, public std::enable_shared_from_this<StoredTopic> {
 public:
-    // Makes the directory `directory` with `settings.num_partitions` partitions, all durable on return but the directory's own name.
+    // Makes the directory `directory` with `settings.num_partitions` partitions, all durable on return but the
+    // directory's own name.
     static Result<void> create_files(const PartitionEnvironment& environment, const std::string& directory,
                                      std::uint64_t id, const TopicSettings& settings, const Attributes& attributes);
-    // Opens topics/NAME. A damaged `topic` file is replaced in memory by defaults that let nobody but the daemon's user in.
+    // Opens topics/NAME. A damaged `topic` file is replaced in memory by defaults that let nobody but the daemon's user
+    // in.
     static Result<std::shared_ptr<StoredTopic>> open(const PartitionEnvironment& environment, std::string name,
                                                      bool power_was_cut);
 

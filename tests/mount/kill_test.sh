@@ -20,7 +20,7 @@ mount_ms_max=0
 # set_up: settings that differ from round to round. Not the smallest segments that there can be: the log
 # is to have some thousands of them at most.
 set_up() {
-    local codecs=(lz4 zstd none) sizes=(300 4096 70000 1048576) segments=(200000 500000 1000000 30000000)
+    local codecs=(lz4 zstd none) sizes=(300 4096 70000 1048576) segments=(4096 500000 1000000 30000000)
     tsh 'cd "$mnt/lines/.config"; echo "$1" > compression.type; echo "$2" > seal.bytes; echo "$3" > segment.bytes
         echo "$4" > seal.ms' "${codecs[RANDOM % 3]}" "${sizes[RANDOM % 4]}" "${segments[RANDOM % 4]}" $((RANDOM % 300 + 1))
 }

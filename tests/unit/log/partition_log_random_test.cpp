@@ -162,7 +162,7 @@ private:
 
 void run(std::optional<std::uint8_t> delimiter) {
     Random random;
-    for (int round = 0; round < 12; ++round) {
+    for (int round = 0; round < 5; ++round) {
         CAPTURE(random.seed(), round);
         RandomLog log(random, delimiter);
         for (int step = 0; step < 150; ++step) {

@@ -139,13 +139,13 @@ void run(std::optional<std::uint8_t> delimiter, int rounds) {
 }  // namespace
 
 TEST_CASE("PartitionLog: after any power cut all that was synced is there, and only what was appended") {
-    run('\n', 40);
+    run('\n', 16);
 }
 
 TEST_CASE("PartitionLog: power cuts lose nothing synced where the delimiter is NUL") {
-    run(std::uint8_t{0}, 20);
+    run(std::uint8_t{0}, 8);
 }
 
 TEST_CASE("PartitionLog: power cuts lose nothing synced of a byte log") {
-    run(std::nullopt, 20);
+    run(std::nullopt, 8);
 }

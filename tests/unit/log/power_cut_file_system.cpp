@@ -81,7 +81,7 @@ void PowerCutFileSystem::keep_all() {
 
 std::string PowerCutFileSystem::mix(Random& random, const std::string& old, const std::string& now,
                                     std::set<std::size_t>& holes) {
-    const auto [low, high] = std::minmax(old.size(), now.size());
+    const auto [low, high] = std::minmax({old.size(), now.size()});
     const std::uint64_t size = random.one_in(3)   ? random.between(low, high)
                                : random.one_in(2) ? old.size()
                                                   : now.size();

@@ -187,7 +187,7 @@ public:
     virtual Result<std::string> status_json() = 0;
 
     // Lets nothing unsealed behind, as far as that goes in some seconds; what is left is safe in head. Syncs all,
-    // records a clean end, gives up the lock. Appends and reads that come later fail. A second call does nothing.
+    // records a clean end, gives up the lock. Appends that come later fail. A second call does nothing.
     virtual Result<void> close() = 0;
 };
 

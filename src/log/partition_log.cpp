@@ -99,7 +99,6 @@ Result<void> PartitionLog::recover(bool power_was_cut) {
     RecoveryOptions options;
     options.power_was_cut = power_was_cut;
     options.read_only = env_.read_only;
-    options.delimiter = settings()->record_delimiter;
     options.now = env_.clock.now();
     TOPICFS_TRY_ASSIGN(Recovered recovered, recover_partition(env_.fs, directory_, options));
     if (env_.read_only && power_was_cut) {
@@ -223,8 +222,10 @@ Result<Position> PartitionLog::end() {
         }
         open = head_;
     }
+    // Asked for first: a batch that is sealed meanwhile may end inside of an append that head had not got yet.
+    const Position sealed = sealed_end();
     TOPICFS_TRY_ASSIGN(const Position log_end, open->end());
-    return std::max(log_end, sealed_end());
+    return std::max(log_end, sealed);
 }
 
 Result<std::size_t> PartitionLog::append(std::span<const std::byte> bytes, std::optional<Position> expected) {

@@ -124,7 +124,6 @@ Result<void> PartitionLog::refresh_if_punched(Position from, bool& again) {
     if (choice && choice->point.punched_end > from) {
         RecoveryOptions options;
         options.read_only = true;
-        options.delimiter = settings()->record_delimiter;
         options.now = env_.clock.now();
         TOPICFS_TRY_ASSIGN(Recovered recovered, recover_partition(env_.fs, directory_, options));
         again = recovered.point.sealed_end > from;

@@ -192,7 +192,7 @@ Result<bool> Recovery::head_has(Position position) const {
         return true;  // Never punched there.
     }
     // Before the sealed end head may be punched, or never have been written: only what is seen to be there counts.
-    TOPICFS_TRY_ASSIGN(const Position trusted, trusted_end(*out_.head, position, options_.delimiter));
+    TOPICFS_TRY_ASSIGN(const Position trusted, trusted_end(*out_.head, position));
     return trusted > position && trusted >= point.sealed_end;
 }
 
@@ -413,7 +413,7 @@ Result<void> Recovery::settle_head() {
         Position trusted = head_end_;
         const Position from = std::max(sealed_end_, std::min(point.durable_end, head_end_));
         if (options_.power_was_cut) {
-            TOPICFS_TRY_ASSIGN(trusted, trusted_end(*out_.head, from, options_.delimiter));
+            TOPICFS_TRY_ASSIGN(trusted, trusted_end(*out_.head, from));
         }
         if (trusted < head_end_) {
             log_info(directory_ + ": the power cut left head's bytes from position " + std::to_string(trusted.value) +

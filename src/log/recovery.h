@@ -30,7 +30,6 @@ namespace topicfs {
 struct RecoveryOptions {
     bool power_was_cut = false;
     bool read_only = false;  // nothing is written: what would be cut is only not looked at
-    std::optional<std::uint8_t> delimiter;
     TimestampMs now;
 };
 
@@ -51,8 +50,8 @@ struct Recovered {
 Result<Recovered> recover_partition(FileSystem& fs, const std::string& directory, const RecoveryOptions& options);
 
 // From `from` on, up to where head can be trusted after a power cut: the first hole, or the first run of NULs that
-// reaches the end of a sector or of the file. One NUL at the very end stays where it is the delimiter and not the first
-// byte behind `from`: right either way.
-Result<Position> trusted_end(const Head& head, Position from, std::optional<std::uint8_t> delimiter);
+// reaches the end of a sector or of the file. NULs that were synced lie before the durable end, where `from` begins; of
+// others nobody can tell whether they were written, a delimiter neither.
+Result<Position> trusted_end(const Head& head, Position from);
 
 }  // namespace topicfs

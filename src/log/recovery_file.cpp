@@ -14,8 +14,15 @@ Result<std::optional<RecoveryChoice>> RecoveryFile::load(FileSystem& fs, const s
         }
         return std::move(file).error();
     }
-    std::array<std::byte, kRecoveryFileBytes> content;
-    TOPICFS_TRY_ASSIGN(const std::size_t have, read_at(fs, *file, content, 0));
+    // Beside a daemon a slot can be caught half written; then two looks differ.
+    constexpr int kLooksMax = 10;
+    std::array<std::byte, kRecoveryFileBytes> content{};
+    std::array<std::byte, kRecoveryFileBytes> before{};
+    std::size_t have = 0;
+    for (int look = 0; look == 0 || (content != before && look < kLooksMax); ++look) {
+        before = content;
+        TOPICFS_TRY_ASSIGN(have, read_at(fs, *file, content, 0));
+    }
     const auto whole = std::span<const std::byte>(content).first(have);
     if (has_newer_recovery_format(whole)) {
         return make_error(ErrorCode::kNewerFormat, "read", path, "it was written by a later version; update topicfs");

@@ -14,8 +14,7 @@ constexpr std::size_t kScanBytes = 1u << 18;
 
 }  // namespace
 
-Result<Position> trusted_end(const Head& head, Position from, std::optional<std::uint8_t> delimiter) {
-    TOPICFS_TRY_ASSIGN(const Position end, head.end());
+Result<Position> trusted_end(const Head& head, Position from) {
     TOPICFS_TRY_ASSIGN(const Position hole, head.first_hole(from));
     std::vector<std::byte> window(kScanBytes);
     Position run = from;  // where the present run of NULs began
@@ -38,15 +37,7 @@ Result<Position> trusted_end(const Head& head, Position from, std::optional<std:
             break;
         }
     }
-    if (run >= hole && hole == end) {
-        return end;
-    }
-    const Position kept = std::min(run, hole);
-    // One NUL that ends a record is believed behind a byte of the same sector that was written with it, as it is alone
-    // only where the write ended there.
-    const bool one_at_the_end = delimiter == std::uint8_t{0} && !cut && hole == end && end - kept == 1 && kept > from &&
-                                (kept - head.base()) % kSectorBytes != 0;
-    return one_at_the_end ? end : kept;
+    return std::min(run, hole);
 }
 
 }  // namespace topicfs

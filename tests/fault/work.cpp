@@ -109,7 +109,9 @@ bool run_scenario(StoreRun& run, ManualClock& clock) {
     step(run.set("lines", "segment.bytes", "4096"));
     for (int round = 0; round < 3; ++round) {
         for (const std::string topic : kTopics) {
-            step(run.append(topic, 0, to_text(random.bytes(2500))));
+            std::string bytes = to_text(random.bytes(2500));
+            bytes.back() = topic == "nuls" ? '\0' : 'x';
+            step(run.append(topic, 0, bytes));
             advance();
             step(run.append(topic, 0, content_for(topic, random)));
         }

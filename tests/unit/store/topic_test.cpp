@@ -162,14 +162,18 @@ TEST_CASE("StoredTopic: a topic file of a later version is refused") {
     CHECK(fixture.try_open().error().code == ErrorCode::kNewerFormat);
 }
 
-TEST_CASE("StoredTopic: a missing partition is an error, not a hole in the numbers") {
+TEST_CASE("StoredTopic: with a missing partition a topic is not served, and the others are") {
     StoreFixture fixture;
     const auto topic = fresh(fixture);
     REQUIRE(topic->add_partition(1, kAttributes));
     REQUIRE(topic->add_partition(2, kAttributes));
     fixture.end();
     std::filesystem::remove_all(fixture.path("topics/t/1"));
-    CHECK(fixture.try_open().error().code == ErrorCode::kDamaged);
+    const auto served = fixture.try_open();
+    REQUIRE(served);
+    CHECK((*served)->topic("t").error().code == ErrorCode::kNotFound);
+    CHECK((*served)->create_topic("other", kAttributes));
+    CHECK(std::filesystem::exists(fixture.path("topics/t/2")));
 }
 
 TEST_CASE("Attributes: encoding keeps every field, decoding refuses what is no such text") {

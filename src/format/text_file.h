@@ -20,7 +20,7 @@ struct TextFile {
     friend bool operator==(const TextFile&, const TextFile&) = default;
 };
 
-inline constexpr std::size_t kTextFileBytesMax = 4u << 20;
+inline constexpr std::size_t kTextFileBytesMax = 16u << 20;
 
 std::string encode_text_file(const TextFile& file);
 

@@ -19,12 +19,8 @@ void AppendTimes::load(Position from, Position to, TimestampMs floor) {
     const std::scoped_lock lock(mutex_);
     entries_.clear();
     floor_ = floor;
-    auto content = read_small_file(fs_, path_, kTimesSlots * kTimesEntryBytes);
-    if (!content) {
-        return;
-    }
-    const std::span<const char> chars(content->data(), content->size());
-    const std::vector<TimesEntry> stored = decode_times_file(std::as_bytes(chars));
+    const auto content = read_small_file(fs_, path_, kTimesSlots * kTimesEntryBytes).value_or(std::string());
+    const std::vector<TimesEntry> stored = decode_times_file(std::as_bytes(std::span(content)));
     for (const TimesEntry& entry : stored) {
         next_sequence_ = entry.sequence + 1;
         if (entry.position > to) {

@@ -125,17 +125,17 @@ private:
     Result<std::shared_ptr<Head>> head();
     std::shared_ptr<const TopicSettings> settings() const;
 
-    Result<std::size_t> append_locked(Head& head, Position end, std::span<const std::byte> bytes);
-    void after_append(Position end, std::span<const std::byte> stored);
-    void schedule_seal(Position end);
-    Result<void> record_durable_nuls(Head& head, Position end);
+    Result<std::size_t> append_locked(Head& open, Position log_end, std::span<const std::byte> bytes);
+    void after_append(Position log_end, std::span<const std::byte> stored);
+    void schedule_seal(Position log_end);
+    Result<void> record_durable_nuls(Head& open, Position log_end);
     std::string path(const std::string& name) const { return directory_ + "/" + name; }
 
     Result<std::shared_ptr<Segment>> segment_for(const BatchBuilder::Batch& batch, const TopicSettings& settings);
     Result<void> bound_unsynced();
     void replace_newest(Position base, std::shared_ptr<Segment> segment);
     Result<bool> has_room(Segment& segment, const BatchBuilder::Batch& batch, const TopicSettings& settings);
-    Result<void> seal_batch(Head& head, BatchBuilder& builder, const TopicSettings& settings, std::uint32_t bytes);
+    Result<void> seal_batch(Head& open, BatchBuilder& builder, const TopicSettings& settings, std::uint32_t bytes);
 
     // By base. A list never changes: one with a segment more or less takes its place, so readers hold it without a
     // lock.

@@ -59,7 +59,6 @@ struct SegmentStatus {
     Position end;
     std::uint64_t stored_bytes = 0;  // the file's length
     std::uint64_t disk_bytes = 0;    // allocated, its index included
-    Codec codec = Codec::kNone;      // of its newest batch
 };
 
 // A range of positions whose bytes cannot be served, and why.

@@ -118,7 +118,8 @@ Result<Place> PosixFileSystem::locate(const std::string& path, const char* opera
 }
 
 Result<File> PosixFileSystem::open(const std::string& path, int flags, unsigned mode) {
-    TOPICFS_TRY_ASSIGN(Fd fd, open_beneath(root_.get(), path, flags, mode));
+    // O_NONBLOCK means nothing for files; a FIFO under the name of one must not stop us.
+    TOPICFS_TRY_ASSIGN(Fd fd, open_beneath(root_.get(), path, flags | O_NONBLOCK | O_NOCTTY, mode));
     return File{std::move(fd), path};
 }
 

@@ -427,15 +427,6 @@ Result<PartitionStatus> PartitionLog::status() {
     status.start_offset = start_offset_;
     status.durable_sealed_end = durable_sealed_end_.load();
     status.last_append = last_append();
-    const auto newest_codec = [](Segment& segment) {  // All batches of a segment have the same.
-        const auto origin = segment.origin();
-        segment.close_idle();  // There may be more of them than descriptors.
-        return origin && *origin ? (*origin)->codec : Codec::kNone;
-    };
-    std::vector<Codec> codecs;
-    for (const auto& segment : *segments()) {
-        codecs.push_back(newest_codec(*segment));
-    }
     const std::scoped_lock lock(mutex_);
     status.sealed_end = sealed_end();
     status.end = std::max(status.end, status.sealed_end);
@@ -446,10 +437,10 @@ Result<PartitionStatus> PartitionLog::status() {
         TOPICFS_TRY_ASSIGN(const FileInfo info, head_->info());
         status.head_disk_bytes = info.disk_bytes;
     }
-    for (std::size_t i = 0; i < segments_->size(); ++i) {
-        const Position to = i + 1 < segments_->size() ? (*segments_)[i + 1]->base() : status.sealed_end;
-        status.segments.push_back({(*segments_)[i]->base(), to, (*segments_)[i]->bytes(), (*segments_)[i]->disk_bytes(),
-                                   i < codecs.size() ? codecs[i] : settings_->compression_type});
+    const SegmentList& all = *segments_;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        const Position to = i + 1 < all.size() ? all[i + 1]->base() : status.sealed_end;
+        status.segments.push_back({all[i]->base(), to, all[i]->bytes(), all[i]->disk_bytes()});
     }
     return status;
 }

@@ -16,6 +16,11 @@ constexpr std::int64_t kSealRetryMs = 2000;
 // Holes are punched by whole blocks of the file system.
 constexpr std::uint64_t kPunchBlockBytes = 4096;
 
+// A file could not be opened, for now; nothing was written, and no sync was tried, which returns none of these.
+bool lacks_resources(const Error& error) {
+    return is_errno(error, EMFILE) || is_errno(error, ENFILE);
+}
+
 void take_over(const PartitionLog::Checkpoint& checkpoint, RecoveryPoint& point) {
     point.sealed_end = checkpoint.sealed_end;
     point.sealed_end_offset = checkpoint.sealed_end_offset;
@@ -114,6 +119,7 @@ Result<std::shared_ptr<Segment>> PartitionLog::segment_for(const BatchBuilder::B
         TOPICFS_TRY(env_.fs.unlink(newest->path()));
         replace_newest(newest->base(), nullptr);
     }
+    TOPICFS_TRY(bound_unsynced());
     TOPICFS_TRY_ASSIGN(auto created,
                        Segment::create(env_.fs, directory_, batch.header.base_position, batch.header.codec));
     replace_newest(created->base(), created);
@@ -138,7 +144,7 @@ Result<void> PartitionLog::bound_unsynced() {
     }
     const std::shared_ptr<Segment>& oldest = (*all)[all->size() - unsynced];
     auto synced = oldest->sync(true);
-    if (!synced) {
+    if (!synced && !lacks_resources(synced.error())) {
         fail(synced.error());
     }
     oldest->close_idle();
@@ -190,7 +196,9 @@ Result<void> PartitionLog::checkpoint() {
     TOPICFS_TRY(sync_segments(checkpoint));
     auto committed = recovery_->commit([&](RecoveryPoint& point) { take_over(checkpoint, point); });
     if (!committed) {
-        fail(committed.error());
+        if (!lacks_resources(committed.error())) {
+            fail(committed.error());
+        }
         return committed;
     }
     return finish_checkpoint(checkpoint);
@@ -227,6 +235,12 @@ Result<void> PartitionLog::sync_segments(const Checkpoint& checkpoint) {
     }
     if (synced && checkpoint.new_files) {
         synced = sync_directory(env_.fs, directory_);
+    }
+    if (!synced && lacks_resources(synced.error())) {
+        // Nothing was tried: the next checkpoint does it.
+        const std::scoped_lock lock(mutex_);
+        directory_dirty_ = directory_dirty_ || checkpoint.new_files;
+        return synced;
     }
     if (!synced) {
         // What was not written may be gone from the page cache too; head has it, and nothing more is punched.

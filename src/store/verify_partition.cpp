@@ -247,6 +247,14 @@ void PartitionCheck::check_ends() {
     } else {
         check_missing(sealed_, from ? *from : durable, "neither a segment nor the head holds these positions");
     }
+    if (!head_base_ && !head_damaged_) {
+        context_.damage(
+            {Finding::Kind::kDamage, directory_, {}, {}, "the head is missing: what was not sealed is lost"});
+    } else if (head_base_ && head_end_ < point_->sealed_end) {
+        // A power cut can leave it so, and then nothing that was synced is lost.
+        context_.note(path(head_file_name(heads_.back())),
+                      "the head ends before the sealed end: what was not sealed, if there was any, is lost");
+    }
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 #include "unit/log/partition_fixture.h"
 
 #include <atomic>
+#include <filesystem>
+#include <iterator>
 #include <thread>
 
 using namespace topicfs;
@@ -212,4 +214,49 @@ TEST_CASE("PartitionLog: a read that meets a punch reads again, now from the seg
     const auto info = fixture.real->info("p/00000000000000000000.head");
     REQUIRE(info);
     CHECK(info->disk_bytes < info->size);
+}
+
+TEST_CASE("PartitionLog: the status can be read while segments are added") {
+    TopicSettings settings = busy();
+    settings.seal_bytes = 1000;
+    settings.segment_bytes = 1000;  // each batch is a segment
+    PartitionFixture fixture(settings);
+    std::atomic<bool> done{false};
+    std::atomic<int> wrong{0};
+    std::thread beside([&] {
+        while (!done) {
+            const auto status = fixture.log->status();
+            wrong += status && status->sealed_end <= status->end ? 0 : 1;
+        }
+    });
+    BatchBuilder builder;
+    for (std::uint64_t at = 0; at < 20'000; at += 100) {
+        fixture.append(lines(at, 100));
+        wrong += fixture.log->seal_due(builder) ? 0 : 1;
+    }
+    done = true;
+    beside.join();
+    CHECK(wrong == 0);
+}
+
+TEST_CASE("PartitionLog: many small segments take few descriptors, to seal and to read") {
+    TopicSettings settings = busy();
+    settings.seal_bytes = 1000;
+    settings.segment_bytes = 1000;
+    PartitionFixture fixture(settings);
+    const auto descriptors = [] {
+        const std::filesystem::directory_iterator all("/proc/self/fd");
+        return std::distance(begin(all), end(all));
+    };
+    const auto before = descriptors();
+    const std::string text = lines(0, 20'000);
+    fixture.append(text);
+    BatchBuilder builder;
+    REQUIRE(fixture.log->seal_due(builder, true));
+    REQUIRE(fixture.log->status()->segments.size() > 100);
+    CHECK(descriptors() - before < 100);
+    fixture.seal_and_checkpoint();
+    fixture.log->close_idle();
+    CHECK((fixture.read(0, text.size()) == text));
+    CHECK(descriptors() - before < 20);
 }

@@ -57,7 +57,7 @@ void LockWaits::lock(Reply& reply, bool wait, const Ask& ask) {
 }
 
 void LockWaits::lock_waiting(Reply& reply, const Ask& ask) {
-    const fuse_req_t request = reply.request();
+    fuse_req_t request = reply.request();
     LockTable::Waiter waiter = 0;
     {
         const std::lock_guard lock(mutex_);
@@ -66,7 +66,9 @@ void LockWaits::lock_waiting(Reply& reply, const Ask& ask) {
     }
     // The callback gets a number, not an address: it may be called by another thread when the request was answered long
     // ago.
-    fuse_req_interrupt_func(request, on_interrupt_, reinterpret_cast<void*>(static_cast<std::uintptr_t>(waiter)));
+    void* const number =
+        reinterpret_cast<void*>(static_cast<std::uintptr_t>(waiter));  // NOLINT(performance-no-int-to-ptr)
+    fuse_req_interrupt_func(request, on_interrupt_, number);
     LockTable::Answer answer;
     std::vector<fuse_req_t> granted;
     bool interrupted = false;

@@ -286,9 +286,4 @@ void Segment::close_idle() {
     }
 }
 
-Result<void> Segment::sync_file_system() {
-    TOPICFS_TRY_ASSIGN(const std::shared_ptr<Files> opened, files());
-    return fs_.syncfs(opened->segment);
-}
-
 }  // namespace topicfs

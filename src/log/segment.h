@@ -80,8 +80,6 @@ public:
     Result<std::optional<Origin>> origin();
 
     void close_idle();
-    // For syncfs: any open file of this segment.
-    Result<void> sync_file_system();
 
 private:
     struct Files {

@@ -13,6 +13,7 @@
 // process. sync() has returned: they outlive a power cut. Errors are in error.h.
 #pragma once
 
+#include <topicfs/byte_view.h>
 #include <topicfs/result.h>
 #include <topicfs/settings.h>
 #include <topicfs/types.h>
@@ -117,6 +118,12 @@ public:
     // Reads from `from` on: fills `into`, or stops short at the log end or before damage. 0 bytes at or behind the log
     // end. kDamaged where the very first byte cannot be served; kNotFound below the log start.
     virtual Result<std::size_t> read(Position from, std::span<std::byte> into) = 0;
+
+    // As read(), without a copy: up to `bytes_max` bytes from `from` on where they lie, in mappings of the files or in
+    // decoded batches. For handing on to the kernel, which may find that they cannot be read (see byte_view.h). A view
+    // may be held for long, but what head has below it is not given back to the disk meanwhile. It must not outlive the
+    // Store.
+    virtual Result<ByteView> view(Position from, std::size_t bytes_max) = 0;
 
     // Where a record begins. `offset` at the log end's offset gives the log end (of whole records), behind it
     // kNotFound; below the log start kNotFound. The cost does not grow with the data.

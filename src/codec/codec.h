@@ -46,6 +46,10 @@ inline constexpr std::size_t none_frame_bytes(std::size_t raw_bytes) {
     return kNoneFrameHeaderBytes + 4 * ((raw_bytes + kNoneBlockBytesMax - 1) / kNoneBlockBytesMax) + raw_bytes + 4;
 }
 
+// Whether `frame` is laid out so, block by block, and holds `raw_bytes`. (The frame of an LZ4 library may store blocks
+// too, of other sizes.)
+bool is_none_frame(std::span<const std::byte> frame, std::size_t raw_bytes);
+
 class Compressor {
 public:
     virtual ~Compressor() = default;

@@ -26,32 +26,41 @@ void append_u32(std::vector<std::byte>& out, std::uint32_t value) {
     store_le(out.data() + at, value);
 }
 
+using Context = std::unique_ptr<LZ4F_cctx, FreeCompression>;
+
+Context make_context() {
+    LZ4F_cctx* context = nullptr;
+    if (LZ4F_isError(LZ4F_createCompressionContext(&context, LZ4F_VERSION)) != 0) {
+        throw std::bad_alloc();
+    }
+    return Context(context);
+}
+
+// LZ4F makes the header, as that ends with a checksum; the blocks it could make only where its own attempt to compress
+// them fails.
+bool append_frame_header(LZ4F_cctx& context, std::size_t raw_bytes, std::vector<std::byte>& out) {
+    LZ4F_preferences_t preferences = LZ4F_INIT_PREFERENCES;
+    preferences.frameInfo.blockSizeID = LZ4F_max4MB;
+    preferences.frameInfo.blockMode = LZ4F_blockIndependent;
+    preferences.frameInfo.contentSize = raw_bytes;
+    preferences.autoFlush = 1;  // Else the library takes a buffer of a block's size that is never used.
+    std::array<std::byte, LZ4F_HEADER_SIZE_MAX> header{};
+    const std::size_t header_bytes = LZ4F_compressBegin(&context, header.data(), header.size(), &preferences);
+    if (LZ4F_isError(header_bytes) != 0) {
+        return false;
+    }
+    assert(raw_bytes == 0 || header_bytes == kNoneFrameHeaderBytes);
+    out.insert(out.end(), header.begin(), header.begin() + static_cast<std::ptrdiff_t>(header_bytes));
+    return true;
+}
+
 class NoneCompressor final : public Compressor {
 public:
-    NoneCompressor() {
-        LZ4F_cctx* context = nullptr;
-        if (LZ4F_isError(LZ4F_createCompressionContext(&context, LZ4F_VERSION)) != 0) {
-            throw std::bad_alloc();
-        }
-        context_.reset(context);
-    }
-
     Result<void> compress(std::span<const std::byte> raw, std::vector<std::byte>& out) override {
-        LZ4F_preferences_t preferences = LZ4F_INIT_PREFERENCES;
-        preferences.frameInfo.blockSizeID = LZ4F_max4MB;
-        preferences.frameInfo.blockMode = LZ4F_blockIndependent;
-        preferences.frameInfo.contentSize = raw.size();
-        preferences.autoFlush = 1;  // Else the library takes a buffer of a block's size that is never used.
-        std::array<std::byte, LZ4F_HEADER_SIZE_MAX> header{};
-        // LZ4F makes the header, as that ends with a checksum; the blocks it could make only where its own attempt to
-        // compress them fails.
-        const std::size_t header_bytes = LZ4F_compressBegin(context_.get(), header.data(), header.size(), &preferences);
-        if (LZ4F_isError(header_bytes) != 0) {
+        out.reserve(out.size() + none_frame_bytes(raw.size()));
+        if (!append_frame_header(*context_, raw.size(), out)) {
             return system_error(ENOMEM, "compress", "");  // The one way in which beginning a frame fails.
         }
-        assert(raw.empty() || header_bytes == kNoneFrameHeaderBytes);
-        out.reserve(out.size() + none_frame_bytes(raw.size()));
-        out.insert(out.end(), header.begin(), header.begin() + static_cast<std::ptrdiff_t>(header_bytes));
         while (!raw.empty()) {
             const std::span<const std::byte> block = raw.first(std::min(raw.size(), kNoneBlockBytesMax));
             append_u32(out, static_cast<std::uint32_t>(block.size()) | kBlockIsStored);
@@ -63,10 +72,31 @@ public:
     }
 
 private:
-    std::unique_ptr<LZ4F_cctx, FreeCompression> context_;
+    const Context context_ = make_context();
 };
 
 }  // namespace
+
+bool is_none_frame(std::span<const std::byte> frame, std::size_t raw_bytes) {
+    if (raw_bytes == 0 || frame.size() != none_frame_bytes(raw_bytes)) {
+        return false;
+    }
+    // Stock lz4 decodes the whole frame from the same header; its content size is the one that a batch's header has.
+    thread_local const Context context = make_context();
+    std::vector<std::byte> expected_header;
+    if (!append_frame_header(*context, raw_bytes, expected_header) ||
+        !std::equal(expected_header.begin(), expected_header.end(), frame.begin())) {
+        return false;
+    }
+    for (std::size_t at = 0; at < raw_bytes; at += kNoneBlockBytesMax) {
+        const std::size_t block_bytes = std::min(raw_bytes - at, kNoneBlockBytesMax);
+        const std::byte* const block_header = frame.data() + none_frame_offset(at) - sizeof(std::uint32_t);
+        if (load_le<std::uint32_t>(block_header) != (static_cast<std::uint32_t>(block_bytes) | kBlockIsStored)) {
+            return false;
+        }
+    }
+    return load_le<std::uint32_t>(frame.data() + frame.size() - sizeof(std::uint32_t)) == 0;
+}
 
 std::unique_ptr<Compressor> make_none_compressor() {
     return std::make_unique<NoneCompressor>();

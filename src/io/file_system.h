@@ -13,6 +13,7 @@
 #pragma once
 
 #include "io/fd.h"
+#include "io/mapping.h"
 
 #include <topicfs/result.h>
 
@@ -70,6 +71,10 @@ public:
     virtual Result<std::size_t> pwrite(const File& file, std::span<const std::byte> from, std::uint64_t at) = 0;
     // write(2): at the end of a file that was opened with O_APPEND.
     virtual Result<std::size_t> write(const File& file, std::span<const std::byte> from) = 0;
+
+    // Maps [at, at + length) for reading, shared with whoever writes to the file; `at` is a multiple of
+    // kMappingAlignment. The range may reach behind the file's end: what is appended there later is seen.
+    virtual Result<Mapping> map(const File& file, std::uint64_t at, std::size_t length) = 0;
 
     virtual Result<void> fdatasync(const File& file) = 0;
     virtual Result<void> fsync(const File& file) = 0;

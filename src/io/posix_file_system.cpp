@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -71,6 +72,7 @@ public:
     Result<std::size_t> pread(const File& file, std::span<std::byte> into, std::uint64_t at) override;
     Result<std::size_t> pwrite(const File& file, std::span<const std::byte> from, std::uint64_t at) override;
     Result<std::size_t> write(const File& file, std::span<const std::byte> from) override;
+    Result<Mapping> map(const File& file, std::uint64_t at, std::size_t length) override;
     Result<void> fdatasync(const File& file) override;
     Result<void> fsync(const File& file) override;
     Result<void> syncfs(const File& file) override;
@@ -141,6 +143,14 @@ Result<std::size_t> PosixFileSystem::pwrite(const File& file, std::span<const st
 
 Result<std::size_t> PosixFileSystem::write(const File& file, std::span<const std::byte> from) {
     return check_size(::write(file.fd.get(), from.data(), from.size()), "append", file.path);
+}
+
+Result<Mapping> PosixFileSystem::map(const File& file, std::uint64_t at, std::size_t length) {
+    void* const address = ::mmap(nullptr, length, PROT_READ, MAP_SHARED, file.fd.get(), to_off(at));
+    if (address == MAP_FAILED) {
+        return system_error(errno, "map", file.path);
+    }
+    return Mapping(static_cast<const std::byte*>(address), length);
 }
 
 Result<void> PosixFileSystem::fdatasync(const File& file) {

@@ -52,6 +52,10 @@ Result<std::size_t> Head::read(Position from, std::span<std::byte> into) const {
     return read_at(fs_, file_, into, file_offset(from));
 }
 
+Result<std::size_t> Head::view(Position from, std::size_t bytes, ByteView& view) {
+    return windows_.add(fs_, file_, file_offset(from), bytes, view);
+}
+
 Result<void> Head::sync() {
     return fs_.fdatasync(file_);
 }

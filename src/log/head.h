@@ -10,6 +10,7 @@
 
 #include "format/head_header.h"
 #include "io/file_system.h"
+#include "log/file_windows.h"
 
 #include <topicfs/types.h>
 
@@ -45,6 +46,8 @@ public:
     Result<std::size_t> append(std::span<const std::byte> bytes);
     // From `from` (at or above base) on; short at the end. What was punched reads as zeros: the caller knows what was.
     Result<std::size_t> read(Position from, std::span<std::byte> into) const;
+    // Adds `bytes` from `from` on, which head has, to `view` as a mapping; returns how many (see FileWindows::add).
+    Result<std::size_t> view(Position from, std::size_t bytes, ByteView& view);
     Result<void> sync();
 
     // Sets the log end. Growing leaves a hole, which must lie below the sealed end.
@@ -62,6 +65,7 @@ private:
     FileSystem& fs_;
     File file_;
     HeadHeader header_;
+    FileWindows windows_;
 };
 
 }  // namespace topicfs

@@ -145,6 +145,7 @@ Result<void> PartitionLog::adopt(Recovered recovered) {
     sealed_end_ = point.sealed_end;
     durable_sealed_end_ = point.sealed_end;
     punched_end_ = std::max(point.punched_end, head_base_);
+    unpunched_from_ = head_base_;  // Who published the punched end may have died before it punched.
     nul_checked_end_ = std::max(point.sealed_end, point.durable_end);
     counted_to_ = point.sealed_end;
     counted_ = 0;
@@ -181,6 +182,7 @@ Result<void> PartitionLog::skip_lost_positions(Position lost_end) {
     sealed_end_ = lost_end;
     durable_sealed_end_ = lost_end;
     punched_end_ = lost_end;
+    unpunched_from_ = lost_end;
     nul_checked_end_ = lost_end;
     times_ = std::make_unique<AppendTimes>(env_.fs, path(times_file_name(lost_end)));
     times_->load(lost_end, lost_end, last);

@@ -5,7 +5,8 @@
 // Invariant, by position: punched end <= durable sealed end <= sealed end <= log end. Below the sealed end bytes are
 // read from segments, from it on from head. The punched end is published (in memory and in the recovery file) before
 // head is punched, and whoever has read from head looks at it again afterwards: what he read below it may have been
-// holes, and he reads again, now from the segment.
+// holes, and he reads again, now from the segment. Who views head takes a pin before he looks at the punched end, and
+// head is not punched before the earlier pins are gone.
 //
 // Threads: everything may be called from any thread. Appends of one partition wait for each other, and for nothing
 // else: sealing, checkpoints and syncs hold no lock that an append takes while they do I/O.
@@ -16,6 +17,7 @@
 #include "log/batch_builder.h"
 #include "log/batch_cache.h"
 #include "log/head.h"
+#include "log/head_pins.h"
 #include "log/recovery.h"
 #include "log/recovery_file.h"
 #include "log/segment.h"
@@ -68,6 +70,7 @@ public:
     Offset start_offset() const { return start_offset_; }
     Result<Position> end();
     Result<std::size_t> read(Position from, std::span<std::byte> into);
+    Result<ByteView> view(Position from, std::size_t bytes_max);
     Result<Found> find_offset(Offset offset);
     Result<Found> find_time(TimestampMs time);
     Result<PartitionStatus> status();
@@ -141,14 +144,28 @@ private:
     // lock.
     using SegmentList = std::vector<std::shared_ptr<Segment>>;
     std::shared_ptr<const SegmentList> segments() const;
+    // Takes pieces one behind the other, up to `bytes`, as read() says of its result.
+    template <typename Take>
+    Result<std::size_t> gather(Position from, std::size_t bytes, Take take);
     Result<std::size_t> read_head(Position from, std::span<std::byte> into, bool& again);
     Result<std::size_t> read_sealed(Position from, std::span<std::byte> into);
-    // A piece of the log with the offset of its first byte's record.
+    Result<std::size_t> view_head(Position from, std::size_t bytes, ByteView& view, bool& again);
+    Result<std::size_t> view_sealed(Position from, std::size_t bytes, ByteView& view);
+    Result<std::size_t> view_copy(Position from, std::size_t bytes, ByteView& view, bool& again);
+    // A batch, and the segment that has it.
     struct Piece {
+        std::shared_ptr<Segment> segment;
         BatchCache::Batch batch;
-        IndexEntry entry;
+        const IndexEntry& entry() const { return batch->entry; }
     };
     Result<Piece> sealed_piece(Position position);
+    // All raw bytes of a piece, for looking at.
+    struct RawBytes {
+        BatchCache::Batch batch;
+        Buffer copy;  // of a batch that is stored in the file
+        std::span<const std::byte> bytes() const { return batch->is_stored() ? copy.bytes() : batch->raw.bytes(); }
+    };
+    Result<RawBytes> raw_bytes(const Piece& piece);
     void note_use(const std::shared_ptr<Segment>& segment);
     Result<BatchCache::Batch> decoded(const std::shared_ptr<Segment>& segment, const IndexEntry& entry);
     Error damage(Position from, Position to, const std::string& reason);
@@ -201,6 +218,12 @@ private:
     std::atomic<std::uint64_t> unflushed_records_{0};
     std::atomic<std::int64_t> flush_scheduled_{INT64_MAX};
     std::optional<Position> end_limit_;  // read-only after a power cut: nothing behind it is trusted
+
+    // Head is punched from `unpunched_from_` up to the punched end once the pins of its viewers are gone.
+    Result<void> punch_published(Head& open);
+    HeadPins head_pins_;
+    std::atomic<Position> unpunched_from_{};
+    std::atomic<bool> punch_waits_{false};  // for the next round of the flusher
 
     std::unique_ptr<AppendTimes> times_;
     std::unique_ptr<RecoveryFile> recovery_;

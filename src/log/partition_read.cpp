@@ -1,65 +1,18 @@
-// Reading a partition: each byte from where it is, and the look-ups by offset and by time.
+// Reading a partition: each byte from where it is, copied or as a view. Look-ups are in partition_find.cpp.
 #include "base/log.h"
 #include "log/layout.h"
 #include "log/partition_log.h"
 
 #include <algorithm>
-#include <cstring>
-#include <functional>
 
 namespace topicfs {
 
 namespace {
 
-constexpr std::size_t kScanBytes = 1u << 16;
 constexpr std::size_t kSegmentsInUseMax = 4;  // of one partition, with two descriptors each
-
-// The index of the `number`-th (from 1) byte that is `delimiter`; bytes.size() where there are fewer.
-std::size_t find_nth(std::span<const std::byte> bytes, std::byte delimiter, std::uint64_t number) {
-    std::size_t at = 0;
-    for (;;) {
-        const auto* found = static_cast<const std::byte*>(
-            std::memchr(bytes.data() + at, std::to_integer<int>(delimiter), bytes.size() - at));
-        if (found == nullptr) {
-            return bytes.size();
-        }
-        at = static_cast<std::size_t>(found - bytes.data());
-        if (--number == 0) {
-            return at;
-        }
-        ++at;
-        if (at == bytes.size()) {
-            return at;
-        }
-    }
-}
 
 Error not_found(const std::string& directory, std::string what) {
     return make_error(ErrorCode::kNotFound, "look up", directory, std::move(what));
-}
-
-using EndEntry = Result<std::optional<IndexEntry>> (Segment::*)();
-
-// How many of the segments, from the first on, have an entry `which` for which `is_before` holds; it must hold for a
-// prefix of them. A segment that has no batches, because all are lost, says nothing and is passed over.
-Result<std::size_t> segments_before(const std::vector<std::shared_ptr<Segment>>& all, EndEntry which,
-                                    const std::function<bool(const IndexEntry&)>& is_before) {
-    std::size_t low = 0;
-    std::size_t high = all.size();
-    while (low < high) {
-        const std::size_t middle = low + (high - low) / 2;
-        std::optional<IndexEntry> entry;
-        std::size_t probe = middle;
-        for (; probe < high && !entry; ++probe) {
-            TOPICFS_TRY_ASSIGN(entry, (all[probe].get()->*which)());
-        }
-        if (entry && is_before(*entry)) {
-            low = probe;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
 }
 
 }  // namespace
@@ -69,32 +22,48 @@ std::shared_ptr<const PartitionLog::SegmentList> PartitionLog::segments() const 
     return segments_;
 }
 
-Result<std::size_t> PartitionLog::read(Position from, std::span<std::byte> into) {
-    std::size_t filled = 0;
-    while (filled < into.size()) {
-        const Position at = from + filled;
-        auto rest = into.subspan(filled);
+template <typename Take>
+Result<std::size_t> PartitionLog::gather(Position from, std::size_t bytes, Take take) {
+    std::size_t taken = 0;
+    while (taken < bytes) {
+        const Position at = from + taken;
+        std::size_t rest = bytes - taken;
         if (end_limit_) {
-            rest = rest.first(at < *end_limit_ ? std::min<std::uint64_t>(rest.size(), *end_limit_ - at) : 0);
-            if (rest.empty()) {
+            rest = at < *end_limit_ ? std::min<std::uint64_t>(rest, *end_limit_ - at) : 0;
+            if (rest == 0) {
                 break;
             }
         }
         bool again = false;
-        auto got = at < sealed_end() ? read_sealed(at, rest) : read_head(at, rest, again);
+        Result<std::size_t> got = take(at, taken, rest, again);
         if (got && again) {
             continue;
         }
         if (!got) {
             // What is good before the damage is served; the next read says what is wrong.
-            return filled > 0 ? Result<std::size_t>(filled) : std::move(got);
+            return taken > 0 ? Result<std::size_t>(taken) : std::move(got);
         }
         if (*got == 0) {
             break;
         }
-        filled += *got;
+        taken += *got;
     }
-    return filled;
+    return taken;
+}
+
+Result<std::size_t> PartitionLog::read(Position from, std::span<std::byte> into) {
+    return gather(from, into.size(), [&](Position at, std::size_t filled, std::size_t rest, bool& again) {
+        const auto room = into.subspan(filled, rest);
+        return at < sealed_end() ? read_sealed(at, room) : read_head(at, room, again);
+    });
+}
+
+Result<ByteView> PartitionLog::view(Position from, std::size_t bytes_max) {
+    ByteView view;
+    TOPICFS_TRY(gather(from, bytes_max, [&](Position at, std::size_t, std::size_t rest, bool& again) {
+        return at < sealed_end() ? view_sealed(at, rest, view) : view_head(at, rest, view, again);
+    }));
+    return view;
 }
 
 Result<std::size_t> PartitionLog::read_head(Position from, std::span<std::byte> into, bool& again) {
@@ -139,14 +108,90 @@ Result<std::size_t> PartitionLog::read_sealed(Position from, std::span<std::byte
         return not_found(directory_, "the position lies before the log start");
     }
     TOPICFS_TRY_ASSIGN(const Piece piece, sealed_piece(from));
-    const std::size_t skip = from - piece.entry.base_position;
-    const std::size_t bytes = std::min(into.size(), piece.batch->raw.size() - skip);
-    std::memcpy(into.data(), piece.batch->raw.data() + skip, bytes);
-    return bytes;
+    return piece.segment->copy_raw(*piece.batch, from - piece.entry().base_position, into);
+}
+
+// Where head cannot be mapped, and beside a daemon, which does not wait for this process before it punches.
+Result<std::size_t> PartitionLog::view_copy(Position from, std::size_t bytes, ByteView& view, bool& again) {
+    TOPICFS_TRY_ASSIGN(const Position log_end, end());
+    if (from >= log_end) {
+        return std::size_t{0};
+    }
+    const auto copy =
+        std::make_shared<Buffer>(env_.cache.buffers().take(std::min<std::uint64_t>(bytes, log_end - from)));
+    TOPICFS_TRY_ASSIGN(const std::size_t got, read_head(from, copy->bytes(), again));
+    if (!again) {
+        view.add(std::span<const std::byte>(copy->bytes()).first(got), copy);
+    }
+    return got;
+}
+
+Result<std::size_t> PartitionLog::view_head(Position from, std::size_t bytes, ByteView& view, bool& again) {
+    if (env_.read_only) {
+        return view_copy(from, bytes, view, again);
+    }
+    const HeadPins::Pin pin = head_pins_.take();
+    again = punched_end_.load() > from;  // in segments, all of it
+    if (again) {
+        return std::size_t{0};
+    }
+    std::shared_ptr<Head> open;
+    {
+        const std::scoped_lock lock(mutex_);
+        open = head_;
+        head_used_ = true;
+    }
+    if (!open || from < open->base()) {
+        // Head is closed only when it holds nothing that is not sealed.
+        again = from < sealed_end();
+        return std::size_t{0};
+    }
+    TOPICFS_TRY_ASSIGN(const Position log_end, open->end());
+    if (from >= log_end) {
+        return std::size_t{0};
+    }
+    const auto added = open->view(from, std::min<std::uint64_t>(bytes, log_end - from), view);
+    if (!added) {
+        return view_copy(from, bytes, view, again);
+    }
+    view.keep(pin);
+    return *added;
+}
+
+Result<std::size_t> PartitionLog::view_sealed(Position from, std::size_t bytes, ByteView& view) {
+    if (from < start_) {
+        return not_found(directory_, "the position lies before the log start");
+    }
+    TOPICFS_TRY_ASSIGN(const Piece piece, sealed_piece(from));
+    const std::size_t skip = from - piece.entry().base_position;
+    const std::size_t wanted = std::min<std::size_t>(bytes, piece.entry().raw_bytes - skip);
+    if (!piece.batch->is_stored()) {
+        view.add(piece.batch->raw.bytes().subspan(skip, wanted), piece.batch);
+        return wanted;
+    }
+    const auto added = piece.segment->view_stored(*piece.batch, skip, wanted, view);
+    if (added) {
+        return *added;
+    }
+    // Where it cannot be mapped. If it cannot be read either, this says why.
+    const auto copy = std::make_shared<Buffer>(env_.cache.buffers().take(wanted));
+    TOPICFS_TRY_ASSIGN(const std::size_t got, piece.segment->copy_raw(*piece.batch, skip, copy->bytes()));
+    view.add(std::span<const std::byte>(copy->bytes()).first(got), copy);
+    return got;
 }
 
 Result<BatchCache::Batch> PartitionLog::decoded(const std::shared_ptr<Segment>& segment, const IndexEntry& entry) {
-    return env_.cache.get(segment, entry.base_position, [&] { return segment->read_batch(entry); });
+    return env_.cache.get(segment, entry.base_position,
+                          [&] { return segment->read_batch(entry, env_.cache.buffers()); });
+}
+
+Result<PartitionLog::RawBytes> PartitionLog::raw_bytes(const Piece& piece) {
+    RawBytes raw{piece.batch, {}};
+    if (piece.batch->is_stored()) {
+        raw.copy = env_.cache.buffers().take(piece.entry().raw_bytes);
+        TOPICFS_TRY(piece.segment->copy_raw(*piece.batch, 0, raw.copy.bytes()));
+    }
+    return raw;
 }
 
 // A reader that goes through many segments leaves their descriptors behind: only the last few stay open.
@@ -181,6 +226,9 @@ Result<PartitionLog::Piece> PartitionLog::sealed_piece(Position position) {
     }
     const std::shared_ptr<Segment>& segment = *std::prev(next);
     note_use(segment);
+    if (auto batch = env_.cache.find(segment, position)) {
+        return Piece{segment, std::move(batch)};
+    }
     std::optional<IndexEntry> tried;
     for (;;) {
         TOPICFS_TRY_ASSIGN(const Segment::Lookup lookup, segment->find(position));
@@ -189,7 +237,7 @@ Result<PartitionLog::Piece> PartitionLog::sealed_piece(Position position) {
         }
         auto batch = decoded(segment, *lookup.entry);
         if (batch) {
-            return Piece{std::move(batch).value(), *lookup.entry};
+            return Piece{segment, std::move(batch).value()};
         }
         if (batch.error().code != ErrorCode::kDamaged) {
             return std::move(batch).error();
@@ -221,183 +269,6 @@ Error PartitionLog::damage(Position from, Position to, const std::string& reason
         log_error(error.message());
     }
     return error;
-}
-
-Result<std::uint64_t> PartitionLog::count_in_head(Position from, Position to) {
-    const auto delimiter = settings()->record_delimiter;
-    std::vector<std::byte> window(kScanBytes);
-    std::uint64_t count = 0;
-    while (from < to) {
-        const std::size_t want = std::min<std::uint64_t>(window.size(), to - from);
-        TOPICFS_TRY_ASSIGN(const std::size_t have, read(from, std::span(window).first(want)));
-        if (have == 0) {
-            break;
-        }
-        count += count_records(std::span<const std::byte>(window).first(have), delimiter);
-        from = from + have;
-    }
-    return count;
-}
-
-// The log end, with the number of whole records before it. What was counted of head is not counted again.
-Result<Found> PartitionLog::log_end() {
-    const SealedEnd sealed = sealed_end_pair();
-    TOPICFS_TRY_ASSIGN(const Position log_end, end());
-    Position from = sealed.position;
-    std::uint64_t counted = sealed.offset.value;
-    {
-        const std::scoped_lock lock(mutex_);
-        if (counted_to_ > from && counted_to_ <= log_end) {
-            from = counted_to_;
-            counted = counted_;
-        }
-    }
-    TOPICFS_TRY_ASSIGN(const std::uint64_t more, count_in_head(from, log_end));
-    const std::scoped_lock lock(mutex_);
-    if (log_end > counted_to_) {
-        counted_to_ = log_end;
-        counted_ = counted + more;
-    }
-    return Found{std::max(from, log_end), Offset{counted + more}};
-}
-
-Result<Found> PartitionLog::find_offset(Offset offset) {
-    const SealedEnd sealed = sealed_end_pair();
-    if (offset < start_offset_) {
-        return not_found(directory_, "offset " + std::to_string(offset.value) + " lies before the log start");
-    }
-    if (offset == start_offset_) {
-        return Found{start_, start_offset_};
-    }
-    if (offset > sealed.offset) {
-        return find_in_head(offset);
-    }
-    const std::shared_ptr<const SegmentList> listed = segments();
-    const SegmentList& all = *listed;
-    // The last segment whose first batch begins below the offset: its records are in order, so a binary search does.
-    TOPICFS_TRY_ASSIGN(const std::size_t below,
-                       segments_before(all, &Segment::first_entry,
-                                       [&](const IndexEntry& first) { return first.base_offset < offset; }));
-    std::optional<IndexEntry> entry;
-    if (below > 0) {
-        TOPICFS_TRY_ASSIGN(entry, all[below - 1]->find_offset(offset));
-    }
-    const auto lost = [&] {
-        return make_error(
-            ErrorCode::kDamaged, "look up", directory_,
-            "the bytes in which the record of offset " + std::to_string(offset.value) + " begins are lost");
-    };
-    if (!entry) {
-        return lost();
-    }
-    if (!settings()->record_delimiter) {
-        return Found{entry->base_position + (offset - entry->base_offset), offset};
-    }
-    TOPICFS_TRY_ASSIGN(const Piece piece, sealed_piece(entry->base_position));
-    const std::size_t at =
-        find_nth(piece.batch->raw, std::byte{*settings()->record_delimiter}, offset - piece.entry.base_offset);
-    if (at == piece.batch->raw.size()) {
-        return lost();
-    }
-    return Found{piece.entry.base_position + at + 1, offset};
-}
-
-// Counts from the sealed end on: what lies behind it is never much.
-Result<Found> PartitionLog::find_in_head(Offset offset) {
-    const SealedEnd sealed = sealed_end_pair();
-    if (offset <= sealed.offset) {
-        return find_offset(offset);  // sealed meanwhile
-    }
-    TOPICFS_TRY_ASSIGN(const Position log_end, end());
-    const auto delimiter = settings()->record_delimiter;
-    std::uint64_t wanted = offset - sealed.offset;
-    if (!delimiter) {
-        return wanted <= log_end - sealed.position
-                   ? Result<Found>(Found{sealed.position + wanted, offset})
-                   : not_found(directory_, "offset " + std::to_string(offset.value) + " lies behind the log end");
-    }
-    std::vector<std::byte> window(kScanBytes);
-    Position at = sealed.position;
-    while (at < log_end) {
-        const std::size_t want = std::min<std::uint64_t>(window.size(), log_end - at);
-        TOPICFS_TRY_ASSIGN(const std::size_t have, read(at, std::span(window).first(want)));
-        if (have == 0) {
-            break;
-        }
-        const auto bytes = std::span<const std::byte>(window).first(have);
-        const std::uint64_t here = count_records(bytes, delimiter);
-        if (here >= wanted) {
-            return Found{at + find_nth(bytes, std::byte{*delimiter}, wanted) + 1, offset};
-        }
-        wanted -= here;
-        at = at + have;
-    }
-    return not_found(directory_, "offset " + std::to_string(offset.value) + " lies behind the log end");
-}
-
-Result<Found> PartitionLog::find_time(TimestampMs time) {
-    const SealedEnd sealed = sealed_end_pair();
-    const std::shared_ptr<const SegmentList> listed = segments();
-    const SegmentList& all = *listed;
-    TOPICFS_TRY_ASSIGN(const std::size_t low, segments_before(all, &Segment::last_entry, [&](const IndexEntry& last) {
-                           return last.last_time < time;
-                       }));
-    for (std::size_t i = low; i < all.size(); ++i) {  // The first, unless all its batches are lost.
-        TOPICFS_TRY_ASSIGN(const auto entry, all[i]->find_time(time));
-        if (entry && entry->base_position < sealed.position) {
-            TOPICFS_TRY_ASSIGN(const Piece piece, sealed_piece(entry->base_position));
-            const auto& times = piece.batch->times;
-            const auto first =
-                std::find_if(times.begin(), times.end(), [&](const BatchTime& t) { return t.time >= time; });
-            return found_at(piece.entry.base_position + (first == times.end() ? 0 : first->raw_offset));
-        }
-    }
-    const std::optional<Position> in_head = times_->find(sealed.position, time);
-    if (durable_sealed_end_.load() > sealed.position) {
-        return find_time(time);  // A checkpoint may have made the times forget what is in segments now.
-    }
-    TOPICFS_TRY_ASSIGN(const Position log_end_position, end());
-    if (!in_head || *in_head >= log_end_position) {
-        return log_end();
-    }
-    return found_at(*in_head);
-}
-
-// The first record that begins at or after `position`.
-Result<Found> PartitionLog::found_at(Position position) {
-    const auto delimiter = settings()->record_delimiter;
-    if (position <= start_) {
-        return Found{start_, start_offset_};
-    }
-    const Position before{position.value - 1};
-    const SealedEnd sealed = sealed_end_pair();
-    std::uint64_t ended = 0;  // records that end before `position`
-    if (before < sealed.position) {
-        TOPICFS_TRY_ASSIGN(const Piece piece, sealed_piece(before));
-        const auto bytes = std::span<const std::byte>(piece.batch->raw).first(position - piece.entry.base_position);
-        ended = piece.entry.base_offset.value + count_records(bytes, delimiter);
-    } else {
-        TOPICFS_TRY_ASSIGN(const std::uint64_t counted, count_in_head(sealed.position, position));
-        ended = sealed.offset.value + counted;
-    }
-    if (!delimiter) {
-        return Found{position, Offset{ended}};
-    }
-    // From the byte before on, so that a record that begins right at `position` is found.
-    std::vector<std::byte> window(kScanBytes);
-    for (Position at = before;;) {
-        TOPICFS_TRY_ASSIGN(const std::size_t have, read(at, window));
-        if (have == 0) {
-            return log_end();
-        }
-        const auto bytes = std::span<const std::byte>(window).first(have);
-        const std::size_t found = find_nth(bytes, std::byte{*delimiter}, 1);
-        if (found < have) {
-            const bool is_before = at == before && found == 0;
-            return Found{at + found + 1, Offset{is_before ? ended : ended + 1}};
-        }
-        at = at + have;
-    }
 }
 
 }  // namespace topicfs

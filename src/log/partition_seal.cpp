@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 
 namespace topicfs {
 
@@ -15,6 +16,8 @@ constexpr std::size_t kUnsyncedSegmentsMax = 32;
 constexpr std::int64_t kSealRetryMs = 2000;
 // Holes are punched by whole blocks of the file system.
 constexpr std::uint64_t kPunchBlockBytes = 4096;
+// A reply takes far less; who holds a view for longer lets head be punched later.
+constexpr std::chrono::milliseconds kPinPatience{100};
 
 // A file could not be opened, for now; nothing was written, and no sync was tried, which returns none of these.
 bool lacks_resources(const Error& error) {
@@ -185,12 +188,16 @@ PartitionLog::SealedEnd PartitionLog::sealed_end_pair() const {
 }
 
 bool PartitionLog::needs_checkpoint() const {
-    return !failed_ && durable_sealed_end_.load() < sealed_end_.load();
+    return !failed_ && (durable_sealed_end_.load() < sealed_end_.load() || punch_waits_);
 }
 
 Result<void> PartitionLog::checkpoint() {
     if (!needs_checkpoint()) {
         return {};
+    }
+    if (durable_sealed_end_.load() == sealed_end_.load()) {
+        TOPICFS_TRY_ASSIGN(const std::shared_ptr<Head> open, head());
+        return punch_published(*open);
     }
     Checkpoint checkpoint = begin_checkpoint();
     TOPICFS_TRY(sync_segments(checkpoint));
@@ -265,15 +272,31 @@ Result<void> PartitionLog::finish_checkpoint(const Checkpoint& checkpoint) {
     durable_sealed_end_.store(checkpoint.sealed_end);
     times_->forget_before(checkpoint.sealed_end);
     TOPICFS_TRY_ASSIGN(const std::shared_ptr<Head> open, head());
-    const Position from = punched_end_.load();
     const std::uint64_t whole_blocks = (checkpoint.sealed_end - open->base()) / kPunchBlockBytes * kPunchBlockBytes;
     const Position to = open->base() + whole_blocks;
+    if (to > punched_end_.load()) {
+        TOPICFS_TRY(recovery_->publish([&](RecoveryPoint& point) { point.punched_end = to; }));
+        punched_end_.store(to);
+    }
+    return punch_published(*open);
+}
+
+// Gives back what lies below the punched end, which was published. Where views of it are held for long, the next round
+// does it.
+Result<void> PartitionLog::punch_published(Head& open) {
+    const Position from = unpunched_from_.load();
+    const Position to = punched_end_.load();
     if (to <= from) {
+        punch_waits_ = false;
         return {};
     }
-    TOPICFS_TRY(recovery_->publish([&](RecoveryPoint& point) { point.punched_end = to; }));
-    punched_end_.store(to);
-    return open->punch(from, to);
+    punch_waits_ = !head_pins_.wait_for_earlier(kPinPatience);
+    if (punch_waits_) {
+        return {};
+    }
+    TOPICFS_TRY(open.punch(from, to));
+    unpunched_from_.store(to);
+    return {};
 }
 
 Result<void> PartitionLog::sync_file_system() {

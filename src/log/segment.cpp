@@ -6,7 +6,9 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 namespace topicfs {
@@ -167,7 +169,7 @@ Result<std::optional<IndexEntry>> Segment::last_entry() {
     return entry_where([](const IndexEntry&) { return true; }, false);
 }
 
-Result<Segment::Decoded> Segment::read_batch(const IndexEntry& entry) {
+Result<Segment::Decoded> Segment::read_batch(const IndexEntry& entry, BufferPool& buffers) {
     TOPICFS_TRY_ASSIGN(const std::shared_ptr<Files> opened, files());
     TOPICFS_TRY_ASSIGN(BatchDecoded decoded,
                        read_batch_header(fs_, opened->segment, entry.file_offset, entry.file_end()));
@@ -183,10 +185,53 @@ Result<Segment::Decoded> Segment::read_batch(const IndexEntry& entry) {
         return error;
     }
     Decoded result;
-    std::vector<std::byte> frame;
-    TOPICFS_TRY(read_payload(fs_, opened->segment, header, entry.file_offset, frame, result.raw));
+    result.entry = entry;
+    Buffer frame = buffers.take(header.stored_bytes);
+    TOPICFS_TRY(read_frame(fs_, opened->segment, header, entry.file_offset, frame.bytes()));
+    if (header.codec == Codec::kNone && is_none_frame(frame.bytes(), header.raw_bytes)) {
+        result.stored_frame_at = entry.file_offset + header.header_bytes;
+    } else {
+        result.raw = buffers.take(header.raw_bytes);
+        TOPICFS_TRY(decode_frame(opened->segment, header, frame.bytes(), result.raw.bytes()));
+    }
     result.times = std::move(decoded.header.times);
     return result;
+}
+
+std::size_t Segment::Decoded::memory_bytes() const {
+    // What a cache needs beside, about: for a batch that is stored it is all there is.
+    constexpr std::size_t kOwnBytes = 512;
+    return raw.capacity() + times.capacity() * sizeof(BatchTime) + kOwnBytes;
+}
+
+Result<std::size_t> Segment::copy_raw(const Decoded& batch, std::size_t skip, std::span<std::byte> into) {
+    const std::size_t bytes = std::min<std::size_t>(into.size(), batch.entry.raw_bytes - skip);
+    if (!batch.is_stored()) {
+        std::memcpy(into.data(), batch.raw.data() + skip, bytes);
+        return bytes;
+    }
+    TOPICFS_TRY_ASSIGN(const std::shared_ptr<Files> opened, files());
+    std::size_t copied = 0;
+    while (copied < bytes) {
+        const std::size_t at = skip + copied;
+        const std::size_t step = std::min(bytes - copied, kNoneBlockBytesMax - at % kNoneBlockBytesMax);
+        TOPICFS_TRY_ASSIGN(const std::size_t have, read_at(fs_, opened->segment, into.subspan(copied, step),
+                                                           batch.stored_frame_at + none_frame_offset(at)));
+        if (have != step) {
+            return make_error(ErrorCode::kDamaged, "read", path_, "the payload is cut short");
+        }
+        copied += step;
+    }
+    return copied;
+}
+
+Result<std::size_t> Segment::view_stored(const Decoded& batch, std::size_t skip, std::size_t bytes, ByteView& view) {
+    TOPICFS_TRY_ASSIGN(const std::shared_ptr<Files> opened, files());
+    // In one piece up to the end of a stored block.
+    const std::size_t left =
+        std::min<std::size_t>(batch.entry.raw_bytes - skip, kNoneBlockBytesMax - skip % kNoneBlockBytesMax);
+    return opened->windows.add(fs_, opened->segment, batch.stored_frame_at + none_frame_offset(skip),
+                               std::min(bytes, left), view);
 }
 
 Result<void> Segment::append_batch(const BatchHeader& header, std::span<const std::byte> batch) {

@@ -9,6 +9,8 @@
 #pragma once
 
 #include "format/batch.h"
+#include "log/buffer_pool.h"
+#include "log/file_windows.h"
 #include "log/segment_index.h"
 
 #include <atomic>
@@ -53,13 +55,23 @@ public:
     Result<std::optional<IndexEntry>> first_entry();
     Result<std::optional<IndexEntry>> last_entry();
 
+    // A batch that was read and checked. One that is stored as it is stays in the file: `raw` is empty.
     struct Decoded {
-        std::vector<std::byte> raw;
+        IndexEntry entry;
+        Buffer raw;
+        std::uint64_t stored_frame_at = 0;  // where its frame begins in the file; 0 where it is decoded
         std::vector<BatchTime> times;
+
+        bool is_stored() const { return stored_frame_at != 0; }
+        std::size_t memory_bytes() const;
     };
     // Reads, checks and decodes the batch. kDamaged where that fails. Where it is not the batch that the entry promises
     // the index may be what is wrong: it was rebuilt then (once), and the caller looks `entry` up again.
-    Result<Decoded> read_batch(const IndexEntry& entry);
+    Result<Decoded> read_batch(const IndexEntry& entry, BufferPool& buffers);
+    // Copies raw bytes of it, from `skip` (below its raw length) on; fewer than there is room for at its end only.
+    Result<std::size_t> copy_raw(const Decoded& batch, std::size_t skip, std::span<std::byte> into);
+    // Adds up to `bytes` raw bytes of a batch that is stored to `view`, as a mapping. Returns how many.
+    Result<std::size_t> view_stored(const Decoded& batch, std::size_t skip, std::size_t bytes, ByteView& view);
 
     // Writes a batch (header.batch_bytes() long) behind bytes() and its index entry, then publishes both. Not durable.
     // On an error bytes() is as it was.
@@ -86,6 +98,7 @@ private:
         FileSystem& fs;
         File segment;
         std::unique_ptr<SegmentIndex> index;
+        FileWindows windows;
         explicit Files(FileSystem& file_system) : fs(file_system) {}
         ~Files();
     };

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <memory>
 
 namespace topicfs {
 
@@ -92,15 +93,11 @@ Result<std::string> Scanner::check_payload(const BatchHeader& header) {
     if (!options_.check_payload_crc && !options_.decode_payload) {
         return std::string();
     }
-    Result<void> checked;
-    if (options_.decode_payload) {
-        checked = read_payload(fs_, file_, header, at_, frame_, raw_);
-    } else {
-        frame_.resize(header.stored_bytes);
-        TOPICFS_TRY_ASSIGN(const std::size_t have, read_at(fs_, file_, frame_, at_ + header.header_bytes));
-        if (have != header.stored_bytes || crc32c(frame_) != header.payload_crc) {
-            return std::string("the payload fails its CRC");
-        }
+    frame_.resize(header.stored_bytes);
+    auto checked = read_frame(fs_, file_, header, at_, frame_);
+    if (checked && options_.decode_payload) {
+        raw_.resize(header.raw_bytes);
+        checked = decode_frame(file_, header, frame_, raw_);
     }
     if (checked) {
         return std::string();
@@ -177,9 +174,8 @@ Result<BatchDecoded> read_batch_header(FileSystem& fs, const File& file, std::ui
     return decode_batch_header(std::span<const std::byte>(whole).first(have));
 }
 
-Result<void> read_payload(FileSystem& fs, const File& file, const BatchHeader& header, std::uint64_t file_offset,
-                          std::vector<std::byte>& frame, std::vector<std::byte>& raw) {
-    frame.resize(header.stored_bytes);
+Result<void> read_frame(FileSystem& fs, const File& file, const BatchHeader& header, std::uint64_t file_offset,
+                        std::span<std::byte> frame) {
     TOPICFS_TRY_ASSIGN(const std::size_t have, read_at(fs, file, frame, file_offset + header.header_bytes));
     if (have != frame.size()) {
         return make_error(ErrorCode::kDamaged, "read", file.path, "the payload is cut short");
@@ -187,8 +183,18 @@ Result<void> read_payload(FileSystem& fs, const File& file, const BatchHeader& h
     if (crc32c(frame) != header.payload_crc) {
         return make_error(ErrorCode::kDamaged, "read", file.path, "the payload fails its CRC");
     }
-    raw.resize(header.raw_bytes);
-    auto decoded = make_decompressor(header.codec)->decompress(frame, raw);
+    return {};
+}
+
+Result<void> decode_frame(const File& file, const BatchHeader& header, std::span<const std::byte> frame,
+                          std::span<std::byte> raw) {
+    // A thread decodes many batches, and the working memory of zstd is large.
+    thread_local std::array<std::unique_ptr<Decompressor>, kCodecCount> decompressors;
+    std::unique_ptr<Decompressor>& decompressor = decompressors.at(static_cast<std::size_t>(header.codec));
+    if (!decompressor) {
+        decompressor = make_decompressor(header.codec);
+    }
+    auto decoded = decompressor->decompress(frame, raw);
     if (!decoded && decoded.error().code == ErrorCode::kDamaged) {
         decoded.error().path = file.path;
     }

@@ -52,10 +52,14 @@ struct SegmentScan {
 Result<SegmentScan> scan_segment(FileSystem& fs, const File& file, const SegmentScanOptions& options,
                                  const std::function<bool(const ScannedBatch&)>& visit);
 
-// Reads the payload behind `header`, which stands at `file_offset`, checks its CRC and decodes it into `raw`, which
-// gets its size. kDamaged where that fails. `frame` is working memory.
-Result<void> read_payload(FileSystem& fs, const File& file, const BatchHeader& header, std::uint64_t file_offset,
-                          std::vector<std::byte>& frame, std::vector<std::byte>& raw);
+// Reads the payload behind `header`, which stands at `file_offset`, into `frame`, which has header.stored_bytes, and
+// checks its CRC. kDamaged where that fails.
+Result<void> read_frame(FileSystem& fs, const File& file, const BatchHeader& header, std::uint64_t file_offset,
+                        std::span<std::byte> frame);
+
+// Decodes that payload into `raw`, which has header.raw_bytes. kDamaged where that fails.
+Result<void> decode_frame(const File& file, const BatchHeader& header, std::span<const std::byte> frame,
+                          std::span<std::byte> raw);
 
 // Reads and decodes the header at `file_offset`.
 Result<BatchDecoded> read_batch_header(FileSystem& fs, const File& file, std::uint64_t file_offset,

@@ -39,6 +39,7 @@ public:
     Position start() const override { return log_->start(); }
     Result<Position> end() const override { return log_->end(); }
     Result<std::size_t> read(Position from, std::span<std::byte> into) override { return log_->read(from, into); }
+    Result<ByteView> view(Position from, std::size_t bytes_max) override { return log_->view(from, bytes_max); }
     Result<Found> find_offset(Offset offset) override { return log_->find_offset(offset); }
     Result<Found> find_time(TimestampMs time) override { return log_->find_time(time); }
     Result<PartitionStatus> status() override { return log_->status(); }

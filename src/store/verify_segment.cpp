@@ -208,7 +208,12 @@ void SegmentCheck::check_order(const BatchHeader& header, std::uint64_t at) {
 }
 
 void SegmentCheck::check_content(const File& file, const BatchHeader& header, std::uint64_t at) {
-    const auto payload = read_payload(context_.fs, file, header, at, frame_, raw_);
+    frame_.resize(header.stored_bytes);
+    raw_.resize(header.raw_bytes);
+    auto payload = read_frame(context_.fs, file, header, at, frame_);
+    if (payload) {
+        payload = decode_frame(file, header, frame_, raw_);
+    }
     if (!payload) {
         if (payload.error().code != ErrorCode::kDamaged && !is_disk_error(payload.error())) {
             failure_ = payload.error();

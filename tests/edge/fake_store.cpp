@@ -85,6 +85,14 @@ Result<std::size_t> FakePartition::read(Position from, std::span<std::byte> into
     return count;
 }
 
+Result<ByteView> FakePartition::view(Position from, std::size_t bytes_max) {
+    const auto copy = std::make_shared<std::vector<std::byte>>(bytes_max);
+    TOPICFS_TRY_ASSIGN(const std::size_t got, read(from, *copy));
+    ByteView view;
+    view.add(std::span<const std::byte>(*copy).first(got), copy);
+    return view;
+}
+
 Result<Found> FakePartition::find_offset(Offset /*offset*/) {
     return make_error(ErrorCode::kNotFound, "find", "", "the fake counts no records");
 }

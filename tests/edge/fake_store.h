@@ -47,6 +47,7 @@ public:
     Position start() const override;
     Result<Position> end() const override;
     Result<std::size_t> read(Position from, std::span<std::byte> into) override;
+    Result<ByteView> view(Position from, std::size_t bytes_max) override;
     Result<Found> find_offset(Offset offset) override;
     Result<Found> find_time(TimestampMs time) override;
     Result<PartitionStatus> status() override;

@@ -109,6 +109,13 @@ Result<std::size_t> FaultFileSystem::write(const File& file, std::span<const std
     return inner_.write(file, from.first(std::min(from.size(), verdict.bytes_max)));
 }
 
+Result<Mapping> FaultFileSystem::map(const File& file, std::uint64_t at, std::size_t length) {
+    if (auto error = failure("map", file.path)) {
+        return *error;
+    }
+    return inner_.map(file, at, length);
+}
+
 Result<void> FaultFileSystem::fdatasync(const File& file) {
     if (auto error = failure("fdatasync", file.path)) {
         return *error;

@@ -55,6 +55,7 @@ public:
     Result<std::size_t> pread(const File& file, std::span<std::byte> into, std::uint64_t at) override;
     Result<std::size_t> pwrite(const File& file, std::span<const std::byte> from, std::uint64_t at) override;
     Result<std::size_t> write(const File& file, std::span<const std::byte> from) override;
+    Result<Mapping> map(const File& file, std::uint64_t at, std::size_t length) override;
     Result<void> fdatasync(const File& file) override;
     Result<void> fsync(const File& file) override;
     Result<void> syncfs(const File& file) override;

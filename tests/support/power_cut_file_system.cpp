@@ -281,6 +281,11 @@ Result<std::size_t> PowerCutFileSystem::pread(const File& file, std::span<std::b
     return inner_->pread(file, into, at);
 }
 
+Result<Mapping> PowerCutFileSystem::map(const File& file, std::uint64_t at, std::size_t length) {
+    TOPICFS_TRY(check_frozen("map", file.path));
+    return inner_->map(file, at, length);
+}
+
 Result<std::size_t> PowerCutFileSystem::pwrite(const File& file, std::span<const std::byte> from, std::uint64_t at) {
     TOPICFS_TRY_ASSIGN(const std::uint64_t number, begin_change("write", file.path));
     TOPICFS_TRY_ASSIGN(const std::size_t written, inner_->pwrite(file, from, at));

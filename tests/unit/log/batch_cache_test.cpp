@@ -22,14 +22,16 @@ struct CacheFixture {
 };
 
 Segment::Decoded batch_of(std::size_t bytes) {
-    return {std::vector<std::byte>(bytes), {{0, {1}}}};
+    Segment::Decoded batch;
+    batch.raw = Buffer(bytes);
+    return batch;
 }
 
 }  // namespace
 
 TEST_CASE("BatchCache: a batch is loaded once and handed out again") {
     CacheFixture fixture;
-    BatchCache cache(1000);
+    BatchCache cache(10'000);
     const auto segment = fixture.segment();
     int loads = 0;
     const auto load = [&]() -> Result<Segment::Decoded> {
@@ -44,12 +46,13 @@ TEST_CASE("BatchCache: a batch is loaded once and handed out again") {
     REQUIRE(cache.get(segment, Position{100}, load));
     REQUIRE(cache.get(fixture.segment(), Position{0}, load));
     CHECK(loads == 3);
-    CHECK(cache.bytes() == 300);
+    CHECK(cache.bytes() == 3 * batch_of(100).memory_bytes());
 }
 
 TEST_CASE("BatchCache: what was not used for longest goes first, and a batch over the budget is not kept") {
     CacheFixture fixture;
-    BatchCache cache(250);
+    const std::size_t bytes_max = 2 * batch_of(100).memory_bytes() + 50;
+    BatchCache cache(bytes_max);
     const auto segment = fixture.segment();
     std::vector<std::uint64_t> loads;
     const auto get = [&](std::uint64_t base, std::size_t bytes = 100) {
@@ -59,7 +62,7 @@ TEST_CASE("BatchCache: what was not used for longest goes first, and a batch ove
         });
         REQUIRE(batch);
         CHECK((*batch)->raw.size() == bytes);
-        CHECK(cache.bytes() <= 250);
+        CHECK(cache.bytes() <= bytes_max);
         return *batch;
     };
     const auto held = get(0);
@@ -74,9 +77,32 @@ TEST_CASE("BatchCache: what was not used for longest goes first, and a batch ove
     CHECK(held->raw.size() == 100);
 }
 
+TEST_CASE("BatchCache: a batch is found by any position that it holds, and by no other") {
+    CacheFixture fixture;
+    BatchCache cache(10'000);
+    const auto segment = fixture.segment();
+    for (const std::uint64_t base : {100U, 200U}) {
+        REQUIRE(cache.get(segment, Position{base}, [&]() -> Result<Segment::Decoded> {
+            Segment::Decoded batch = batch_of(50);
+            batch.entry.base_position = Position{base};
+            batch.entry.raw_bytes = 50;
+            return batch;
+        }));
+    }
+    for (const std::uint64_t at : {100U, 149U, 200U, 249U}) {
+        const auto batch = cache.find(segment, Position{at});
+        REQUIRE(batch);
+        CHECK(batch->entry.base_position.value == at / 100 * 100);
+    }
+    for (const std::uint64_t at : {0U, 99U, 150U, 199U, 250U}) {
+        CHECK_FALSE(cache.find(segment, Position{at}));
+    }
+    CHECK_FALSE(cache.find(fixture.segment(), Position{100}));
+}
+
 TEST_CASE("BatchCache: a failure is not kept") {
     CacheFixture fixture;
-    BatchCache cache(1000);
+    BatchCache cache(10'000);
     const auto segment = fixture.segment();
     const auto failed = cache.get(segment, Position{0}, []() -> Result<Segment::Decoded> {
         return make_error(ErrorCode::kDamaged, "read", "p", "it is damaged");
@@ -86,7 +112,7 @@ TEST_CASE("BatchCache: a failure is not kept") {
         cache.get(segment, Position{0}, []() -> Result<Segment::Decoded> { throw std::bad_alloc(); }).has_value(),
         std::bad_alloc);
     CHECK(cache.get(segment, Position{0}, []() -> Result<Segment::Decoded> { return batch_of(5); }));
-    CHECK(cache.bytes() == 5);
+    CHECK(cache.bytes() == batch_of(5).memory_bytes());
 }
 
 TEST_CASE("BatchCache: another segment is never given the batches of one that is gone") {
@@ -102,7 +128,7 @@ TEST_CASE("BatchCache: another segment is never given the batches of one that is
 
 TEST_CASE("BatchCache: threads that want one batch at the same time load it once") {
     CacheFixture fixture;
-    BatchCache cache(10'000);
+    BatchCache cache(100'000);
     const auto segment = fixture.segment();
     std::atomic<int> loads{0};
     std::atomic<int> waiting{0};

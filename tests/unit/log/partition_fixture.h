@@ -142,6 +142,20 @@ public:
         REQUIRE(text);
         return *text;
     }
+    static std::string text_of(const ByteView& view) {
+        std::string text;
+        for (const auto part : view.parts()) {
+            text += to_text(part);
+        }
+        REQUIRE(text.size() == view.size());
+        return text;
+    }
+    std::string view(std::uint64_t from, std::size_t bytes) {
+        const auto view = log->view(Position{from}, bytes);
+        INFO((view ? std::string() : view.error().message()));
+        REQUIRE(view);
+        return text_of(*view);
+    }
     std::string all() {
         const auto end = log->end();
         REQUIRE(end);

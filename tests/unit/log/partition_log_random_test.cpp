@@ -112,6 +112,7 @@ private:
         const std::size_t from = random_.between(0, size + 5);
         const std::size_t count = random_.between(1, 3000);
         REQUIRE((fixture_.read(from, count) == (from < size ? model_.bytes().substr(from, count) : "")));
+        REQUIRE((fixture_.view(from, count) == (from < size ? model_.bytes().substr(from, count) : "")));
 
         const std::uint64_t offset = random_.between(0, model_.records() + 1);
         const auto found = fixture_.log->find_offset(Offset{offset});

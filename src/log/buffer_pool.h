@@ -1,0 +1,82 @@
+// Memory for batches that comes back: taking a large block from the system costs a fault for each of its pages, and a
+// vector would clear it first.
+//
+// Threads: any. A buffer may outlive its pool.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace topicfs {
+
+class BufferPool;
+
+// Bytes without initial values. Move-only; goes back to its pool in the end.
+class Buffer {
+public:
+    Buffer() = default;
+    explicit Buffer(std::size_t bytes) : Buffer(std::make_unique_for_overwrite<std::byte[]>(bytes), bytes, bytes, {}) {}
+    Buffer(Buffer&& other) noexcept { swap(other); }
+    Buffer& operator=(Buffer&& other) noexcept {
+        Buffer taken(std::move(other));
+        swap(taken);
+        return *this;
+    }
+    Buffer(const Buffer&) = delete;
+    Buffer& operator=(const Buffer&) = delete;
+    ~Buffer();
+
+    std::byte* data() { return memory_.get(); }
+    const std::byte* data() const { return memory_.get(); }
+    std::size_t size() const { return size_; }
+    std::size_t capacity() const { return capacity_; }
+    std::span<std::byte> bytes() { return {memory_.get(), size_}; }
+    std::span<const std::byte> bytes() const { return {memory_.get(), size_}; }
+
+private:
+    friend class BufferPool;
+    Buffer(std::unique_ptr<std::byte[]> memory, std::size_t size, std::size_t capacity, std::weak_ptr<BufferPool> pool)
+        : memory_(std::move(memory)), size_(size), capacity_(capacity), pool_(std::move(pool)) {}
+    void swap(Buffer& other) noexcept {
+        std::swap(memory_, other.memory_);
+        std::swap(size_, other.size_);
+        std::swap(capacity_, other.capacity_);
+        std::swap(pool_, other.pool_);
+    }
+
+    std::unique_ptr<std::byte[]> memory_;
+    std::size_t size_ = 0;
+    std::size_t capacity_ = 0;
+    std::weak_ptr<BufferPool> pool_;
+};
+
+class BufferPool : public std::enable_shared_from_this<BufferPool> {
+public:
+    // Keeps at most `free_bytes_max` that nobody uses.
+    explicit BufferPool(std::size_t free_bytes_max) : free_bytes_max_(free_bytes_max) {}
+
+    Buffer take(std::size_t bytes);
+
+    void set_free_bytes_max(std::size_t bytes);
+    std::size_t free_bytes() const;
+
+private:
+    friend class Buffer;
+    void give_back(std::unique_ptr<std::byte[]> memory, std::size_t capacity);
+    void drop_over_budget();
+
+    struct Free {
+        std::unique_ptr<std::byte[]> memory;
+        std::size_t capacity;
+    };
+    mutable std::mutex mutex_;
+    std::vector<Free> free_;  // the one that came back last at the end: its memory is warm
+    std::size_t free_bytes_ = 0;
+    std::size_t free_bytes_max_;
+};
+
+}  // namespace topicfs

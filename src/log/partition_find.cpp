@@ -1,0 +1,243 @@
+// Looking up records of a partition by offset and by time.
+#include "log/partition_log.h"
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+
+namespace topicfs {
+
+namespace {
+
+constexpr std::size_t kScanBytes = 1u << 16;
+
+// The index of the `number`-th (from 1) byte that is `delimiter`; bytes.size() where there are fewer.
+std::size_t find_nth(std::span<const std::byte> bytes, std::byte delimiter, std::uint64_t number) {
+    std::size_t at = 0;
+    for (;;) {
+        const auto* found = static_cast<const std::byte*>(
+            std::memchr(bytes.data() + at, std::to_integer<int>(delimiter), bytes.size() - at));
+        if (found == nullptr) {
+            return bytes.size();
+        }
+        at = static_cast<std::size_t>(found - bytes.data());
+        if (--number == 0) {
+            return at;
+        }
+        ++at;
+        if (at == bytes.size()) {
+            return at;
+        }
+    }
+}
+
+Error not_found(const std::string& directory, std::string what) {
+    return make_error(ErrorCode::kNotFound, "look up", directory, std::move(what));
+}
+
+using EndEntry = Result<std::optional<IndexEntry>> (Segment::*)();
+
+// How many of the segments, from the first on, have an entry `which` for which `is_before` holds; it must hold for a
+// prefix of them. A segment that has no batches, because all are lost, says nothing and is passed over.
+Result<std::size_t> segments_before(const std::vector<std::shared_ptr<Segment>>& all, EndEntry which,
+                                    const std::function<bool(const IndexEntry&)>& is_before) {
+    std::size_t low = 0;
+    std::size_t high = all.size();
+    while (low < high) {
+        const std::size_t middle = low + (high - low) / 2;
+        std::optional<IndexEntry> entry;
+        std::size_t probe = middle;
+        for (; probe < high && !entry; ++probe) {
+            TOPICFS_TRY_ASSIGN(entry, (all[probe].get()->*which)());
+        }
+        if (entry && is_before(*entry)) {
+            low = probe;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+}  // namespace
+
+Result<std::uint64_t> PartitionLog::count_in_head(Position from, Position to) {
+    const auto delimiter = settings()->record_delimiter;
+    std::vector<std::byte> window(kScanBytes);
+    std::uint64_t count = 0;
+    while (from < to) {
+        const std::size_t want = std::min<std::uint64_t>(window.size(), to - from);
+        TOPICFS_TRY_ASSIGN(const std::size_t have, read(from, std::span(window).first(want)));
+        if (have == 0) {
+            break;
+        }
+        count += count_records(std::span<const std::byte>(window).first(have), delimiter);
+        from = from + have;
+    }
+    return count;
+}
+
+// The log end, with the number of whole records before it. What was counted of head is not counted again.
+Result<Found> PartitionLog::log_end() {
+    const SealedEnd sealed = sealed_end_pair();
+    TOPICFS_TRY_ASSIGN(const Position log_end, end());
+    Position from = sealed.position;
+    std::uint64_t counted = sealed.offset.value;
+    {
+        const std::scoped_lock lock(mutex_);
+        if (counted_to_ > from && counted_to_ <= log_end) {
+            from = counted_to_;
+            counted = counted_;
+        }
+    }
+    TOPICFS_TRY_ASSIGN(const std::uint64_t more, count_in_head(from, log_end));
+    const std::scoped_lock lock(mutex_);
+    if (log_end > counted_to_) {
+        counted_to_ = log_end;
+        counted_ = counted + more;
+    }
+    return Found{std::max(from, log_end), Offset{counted + more}};
+}
+
+Result<Found> PartitionLog::find_offset(Offset offset) {
+    const SealedEnd sealed = sealed_end_pair();
+    if (offset < start_offset_) {
+        return not_found(directory_, "offset " + std::to_string(offset.value) + " lies before the log start");
+    }
+    if (offset == start_offset_) {
+        return Found{start_, start_offset_};
+    }
+    if (offset > sealed.offset) {
+        return find_in_head(offset);
+    }
+    const std::shared_ptr<const SegmentList> listed = segments();
+    const SegmentList& all = *listed;
+    // The last segment whose first batch begins below the offset: its records are in order, so a binary search does.
+    TOPICFS_TRY_ASSIGN(const std::size_t below,
+                       segments_before(all, &Segment::first_entry,
+                                       [&](const IndexEntry& first) { return first.base_offset < offset; }));
+    std::optional<IndexEntry> entry;
+    if (below > 0) {
+        TOPICFS_TRY_ASSIGN(entry, all[below - 1]->find_offset(offset));
+    }
+    const auto lost = [&] {
+        return make_error(
+            ErrorCode::kDamaged, "look up", directory_,
+            "the bytes in which the record of offset " + std::to_string(offset.value) + " begins are lost");
+    };
+    if (!entry) {
+        return lost();
+    }
+    if (!settings()->record_delimiter) {
+        return Found{entry->base_position + (offset - entry->base_offset), offset};
+    }
+    TOPICFS_TRY_ASSIGN(const Piece piece, sealed_piece(entry->base_position));
+    TOPICFS_TRY_ASSIGN(const RawBytes raw, raw_bytes(piece));
+    const std::size_t at =
+        find_nth(raw.bytes(), std::byte{*settings()->record_delimiter}, offset - piece.entry().base_offset);
+    if (at == raw.bytes().size()) {
+        return lost();
+    }
+    return Found{piece.entry().base_position + at + 1, offset};
+}
+
+// Counts from the sealed end on: what lies behind it is never much.
+Result<Found> PartitionLog::find_in_head(Offset offset) {
+    const SealedEnd sealed = sealed_end_pair();
+    if (offset <= sealed.offset) {
+        return find_offset(offset);  // sealed meanwhile
+    }
+    TOPICFS_TRY_ASSIGN(const Position log_end, end());
+    const auto delimiter = settings()->record_delimiter;
+    std::uint64_t wanted = offset - sealed.offset;
+    if (!delimiter) {
+        return wanted <= log_end - sealed.position
+                   ? Result<Found>(Found{sealed.position + wanted, offset})
+                   : not_found(directory_, "offset " + std::to_string(offset.value) + " lies behind the log end");
+    }
+    std::vector<std::byte> window(kScanBytes);
+    Position at = sealed.position;
+    while (at < log_end) {
+        const std::size_t want = std::min<std::uint64_t>(window.size(), log_end - at);
+        TOPICFS_TRY_ASSIGN(const std::size_t have, read(at, std::span(window).first(want)));
+        if (have == 0) {
+            break;
+        }
+        const auto bytes = std::span<const std::byte>(window).first(have);
+        const std::uint64_t here = count_records(bytes, delimiter);
+        if (here >= wanted) {
+            return Found{at + find_nth(bytes, std::byte{*delimiter}, wanted) + 1, offset};
+        }
+        wanted -= here;
+        at = at + have;
+    }
+    return not_found(directory_, "offset " + std::to_string(offset.value) + " lies behind the log end");
+}
+
+Result<Found> PartitionLog::find_time(TimestampMs time) {
+    const SealedEnd sealed = sealed_end_pair();
+    const std::shared_ptr<const SegmentList> listed = segments();
+    const SegmentList& all = *listed;
+    TOPICFS_TRY_ASSIGN(const std::size_t low, segments_before(all, &Segment::last_entry, [&](const IndexEntry& last) {
+                           return last.last_time < time;
+                       }));
+    for (std::size_t i = low; i < all.size(); ++i) {  // The first, unless all its batches are lost.
+        TOPICFS_TRY_ASSIGN(const auto entry, all[i]->find_time(time));
+        if (entry && entry->base_position < sealed.position) {
+            TOPICFS_TRY_ASSIGN(const Piece piece, sealed_piece(entry->base_position));
+            const auto& times = piece.batch->times;
+            const auto first =
+                std::find_if(times.begin(), times.end(), [&](const BatchTime& t) { return t.time >= time; });
+            return found_at(piece.entry().base_position + (first == times.end() ? 0 : first->raw_offset));
+        }
+    }
+    const std::optional<Position> in_head = times_->find(sealed.position, time);
+    if (durable_sealed_end_.load() > sealed.position) {
+        return find_time(time);  // A checkpoint may have made the times forget what is in segments now.
+    }
+    TOPICFS_TRY_ASSIGN(const Position log_end_position, end());
+    if (!in_head || *in_head >= log_end_position) {
+        return log_end();
+    }
+    return found_at(*in_head);
+}
+
+// The first record that begins at or after `position`.
+Result<Found> PartitionLog::found_at(Position position) {
+    const auto delimiter = settings()->record_delimiter;
+    if (position <= start_) {
+        return Found{start_, start_offset_};
+    }
+    const Position before{position.value - 1};
+    const SealedEnd sealed = sealed_end_pair();
+    std::uint64_t ended = 0;  // records that end before `position`
+    if (before < sealed.position) {
+        TOPICFS_TRY_ASSIGN(const Piece piece, sealed_piece(before));
+        TOPICFS_TRY_ASSIGN(const RawBytes raw, raw_bytes(piece));
+        const auto bytes = raw.bytes().first(position - piece.entry().base_position);
+        ended = piece.entry().base_offset.value + count_records(bytes, delimiter);
+    } else {
+        TOPICFS_TRY_ASSIGN(const std::uint64_t counted, count_in_head(sealed.position, position));
+        ended = sealed.offset.value + counted;
+    }
+    if (!delimiter) {
+        return Found{position, Offset{ended}};
+    }
+    // From the byte before on, so that a record that begins right at `position` is found.
+    std::vector<std::byte> window(kScanBytes);
+    for (Position at = before;;) {
+        TOPICFS_TRY_ASSIGN(const std::size_t have, read(at, window));
+        if (have == 0) {
+            return log_end();
+        }
+        const auto bytes = std::span<const std::byte>(window).first(have);
+        const std::size_t found = find_nth(bytes, std::byte{*delimiter}, 1);
+        if (found < have) {
+            const bool is_before = at == before && found == 0;
+            return Found{at + found + 1, Offset{is_before ? ended : ended + 1}};
+        }
+        at = at + have;
+    }
+}
+
+}  // namespace topicfs

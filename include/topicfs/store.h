@@ -119,8 +119,8 @@ public:
     // end. kDamaged where the very first byte cannot be served; kNotFound below the log start.
     virtual Result<std::size_t> read(Position from, std::span<std::byte> into) = 0;
 
-    // As read(), without a copy: up to `bytes_max` bytes from `from` on where they lie, in mappings of the files or in
-    // decoded batches. For handing on to the kernel, which may find that they cannot be read (see byte_view.h). A view
+    // As read(), up to `bytes_max` bytes from `from` on where they lie, in mappings of the files or in decoded batches
+    // (or in a copy, where that costs less). For handing on to the kernel, which may find that they cannot be read (see byte_view.h). A view
     // may be held for long, but what head has below it is not given back to the disk meanwhile. It must not outlive the
     // Store.
     virtual Result<ByteView> view(Position from, std::size_t bytes_max) = 0;

@@ -20,49 +20,69 @@ std::size_t FileWindows::kept() const {
     return kept_.size();
 }
 
-std::shared_ptr<const Mapping> FileWindows::find(std::uint64_t number) {
+// A window that is not kept, as there are too many, is always new.
+std::shared_ptr<FileWindows::Window> FileWindows::window(std::uint64_t number) {
+    std::shared_ptr<Window> oldest;  // unmapped without the lock
     const std::scoped_lock lock(mutex_);
     const auto found =
-        std::find_if(kept_.begin(), kept_.end(), [&](const Window& window) { return window.number == number; });
-    if (found == kept_.end()) {
-        return nullptr;
+        std::find_if(kept_.begin(), kept_.end(), [&](const auto& window) { return window->number == number; });
+    if (found != kept_.end()) {
+        std::rotate(kept_.begin(), found, std::next(found));
+        return kept_.front();
     }
-    std::rotate(kept_.begin(), found, std::next(found));
-    return kept_.front().mapping;
-}
-
-void FileWindows::keep(Window window) {
-    Window oldest;  // unmapped without the lock
-    const std::scoped_lock lock(mutex_);
-    const bool is_known =
-        std::any_of(kept_.begin(), kept_.end(), [&](const Window& other) { return other.number == window.number; });
-    if (is_known) {
-        return;  // Another thread was first.
-    }
+    auto window = std::make_shared<Window>(number);
     if (kept_.size() == kKeptMax) {
         oldest = std::move(kept_.back());
         kept_.pop_back();
     } else if (++kept_of_all > kKeptMaxOfAll) {
         --kept_of_all;
-        return;
+        return window;
     }
-    kept_.insert(kept_.begin(), std::move(window));
+    kept_.insert(kept_.begin(), window);
+    return window;
 }
 
-// `bytes` of one window.
-Result<void> FileWindows::add_from_window(FileSystem& fs, const File& file, std::uint64_t at, std::size_t bytes,
-                                          ByteView& view) {
-    const std::uint64_t number = at / kWindowBytes;
-    const std::uint64_t begin = number * kWindowBytes;
-    std::shared_ptr<const Mapping> mapping = find(number);
-    if (!mapping) {
-        TOPICFS_TRY_ASSIGN(Mapping mapped, fs.map(file, begin, kWindowBytes));
-        mapping = std::make_shared<const Mapping>(std::move(mapped));
-        keep({number, mapping});
+FileWindows::Use FileWindows::note_use(Window& window, std::size_t at, std::size_t bytes, Use use) {
+    const auto first = window.chunks.begin() + static_cast<std::ptrdiff_t>(at / kChunkBytes);
+    const auto last = window.chunks.begin() + static_cast<std::ptrdiff_t>((at + bytes - 1) / kChunkBytes);
+    const std::scoped_lock lock(mutex_);
+    const Use before = *std::min_element(first, std::next(last));
+    std::transform(first, std::next(last), first, [&](Use chunk) { return std::max(chunk, use); });
+    return before;
+}
+
+Result<std::shared_ptr<const Mapping>> FileWindows::mapping_of(Window& window, FileSystem& fs, const File& file) {
+    {
+        const std::scoped_lock lock(mutex_);
+        if (window.mapping) {
+            return window.mapping;
+        }
     }
-    TOPICFS_TRY(mapping->populate(at - begin, bytes));
-    view.add(mapping->bytes().subspan(at - begin, bytes), mapping);
-    return {};
+    TOPICFS_TRY_ASSIGN(Mapping mapped, fs.map(file, window.number * kWindowBytes, kWindowBytes));
+    auto mapping = std::make_shared<const Mapping>(std::move(mapped));
+    const std::scoped_lock lock(mutex_);
+    if (!window.mapping) {  // else another thread was first
+        window.mapping = std::move(mapping);
+    }
+    return window.mapping;
+}
+
+// `bytes` of one window; false where they are better copied.
+Result<bool> FileWindows::add_from_window(FileSystem& fs, const File& file, std::uint64_t at, std::size_t bytes,
+                                          ByteView& view) {
+    const std::shared_ptr<Window> window = this->window(at / kWindowBytes);
+    const std::size_t inside = at % kWindowBytes;
+    const Use before = note_use(*window, inside, bytes, Use::kRead);
+    if (before == Use::kNone) {
+        return false;
+    }
+    TOPICFS_TRY_ASSIGN(auto mapping, mapping_of(*window, fs, file));
+    if (before != Use::kPopulated) {
+        TOPICFS_TRY(mapping->populate(inside, bytes));
+        note_use(*window, inside, bytes, Use::kPopulated);
+    }
+    view.add(mapping->bytes().subspan(inside, bytes), mapping);
+    return true;
 }
 
 Result<std::size_t> FileWindows::add(FileSystem& fs, const File& file, std::uint64_t at, std::size_t bytes,
@@ -71,8 +91,12 @@ Result<std::size_t> FileWindows::add(FileSystem& fs, const File& file, std::uint
     while (added < bytes) {
         const std::size_t left_in_window = kWindowBytes - (at + added) % kWindowBytes;
         const std::size_t step = std::min(bytes - added, left_in_window);
-        if (auto outcome = add_from_window(fs, file, at + added, step, view); !outcome) {
-            return added > 0 ? Result<std::size_t>(added) : std::move(outcome).error();
+        auto outcome = add_from_window(fs, file, at + added, step, view);
+        if (!outcome && added == 0) {
+            return std::move(outcome).error();
+        }
+        if (!outcome || !*outcome) {
+            break;
         }
         added += step;
     }

@@ -111,7 +111,8 @@ Result<std::size_t> PartitionLog::read_sealed(Position from, std::span<std::byte
     return piece.segment->copy_raw(*piece.batch, from - piece.entry().base_position, into);
 }
 
-// Where head cannot be mapped, and beside a daemon, which does not wait for this process before it punches.
+// What is better copied (see FileWindows), where head cannot be mapped, and beside a daemon, which does not wait for
+// this process before it punches.
 Result<std::size_t> PartitionLog::view_copy(Position from, std::size_t bytes, ByteView& view, bool& again) {
     TOPICFS_TRY_ASSIGN(const Position log_end, end());
     if (from >= log_end) {
@@ -151,7 +152,7 @@ Result<std::size_t> PartitionLog::view_head(Position from, std::size_t bytes, By
         return std::size_t{0};
     }
     const auto added = open->view(from, std::min<std::uint64_t>(bytes, log_end - from), view);
-    if (!added) {
+    if (!added || *added == 0) {
         return view_copy(from, bytes, view, again);
     }
     view.keep(pin);
@@ -170,10 +171,10 @@ Result<std::size_t> PartitionLog::view_sealed(Position from, std::size_t bytes, 
         return wanted;
     }
     const auto added = piece.segment->view_stored(*piece.batch, skip, wanted, view);
-    if (added) {
+    if (added && *added > 0) {
         return *added;
     }
-    // Where it cannot be mapped. If it cannot be read either, this says why.
+    // Better copied, or it cannot be mapped. If it cannot be read either, this says why.
     const auto copy = std::make_shared<Buffer>(env_.cache.buffers().take(wanted));
     TOPICFS_TRY_ASSIGN(const std::size_t got, piece.segment->copy_raw(*piece.batch, skip, copy->bytes()));
     view.add(std::span<const std::byte>(copy->bytes()).first(got), copy);

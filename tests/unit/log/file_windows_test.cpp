@@ -27,8 +27,13 @@ struct WindowsFixture {
             REQUIRE(write_at(fs, file, std::as_bytes(std::span(mark)), i * kWindow - 1));
         }
     }
+    // As the second reader of these bytes finds them.
     std::string at(std::uint64_t from, std::size_t bytes) {
         ByteView view;
+        for (int window = 0; window < 2; ++window) {
+            REQUIRE(windows.add(fs, file, from, bytes, view));
+            view = ByteView();
+        }
         const auto added = windows.add(fs, file, from, bytes, view);
         REQUIRE(added);
         REQUIRE(*added == view.size());
@@ -54,6 +59,26 @@ TEST_CASE("FileWindows: bytes are found inside of a window and across two") {
     CHECK(fixture.at(5 * kWindow - 1, 3) == "<5>");
 }
 
+TEST_CASE("FileWindows: what is read once is left to be copied, what is read again is mapped") {
+    WindowsFixture fixture;
+    ByteView view;
+    const std::uint64_t chunk = FileWindows::kChunkBytes;
+    const auto add = [&](std::uint64_t from, std::size_t bytes) {
+        const auto added = fixture.windows.add(fixture.fs, fixture.file, kWindow + from, bytes, view);
+        REQUIRE(added);
+        return *added;
+    };
+    CHECK(add(0, chunk) == 0);
+    CHECK(add(chunk, chunk) == 0);
+    CHECK(fixture.fs.calls("map") == 0);
+    CHECK(add(0, chunk) == chunk);
+    CHECK(add(chunk / 2, chunk) == chunk);
+    CHECK(add(chunk, 2 * chunk) == 0);
+    CHECK(add(chunk, 2 * chunk) == 2 * chunk);
+    CHECK(view.size() == 4 * chunk);
+    CHECK(fixture.fs.calls("map") == 1);
+}
+
 TEST_CASE("FileWindows: a window is mapped once, and only the last few are kept") {
     WindowsFixture fixture;
     for (int i = 0; i < 10; ++i) {
@@ -77,6 +102,8 @@ TEST_CASE("FileWindows: a view stays valid when its window was dropped, and the 
     {
         FileWindows windows;
         REQUIRE(windows.add(fixture.fs, fixture.file, kWindow, 2, view));
+        CHECK(view.empty());
+        REQUIRE(windows.add(fixture.fs, fixture.file, kWindow, 2, view));
     }
     REQUIRE(fixture.fs.close(std::move(fixture.file)));
     CHECK(to_text(view.parts().front()) == "1>");
@@ -84,7 +111,12 @@ TEST_CASE("FileWindows: a view stays valid when its window was dropped, and the 
 
 TEST_CASE("FileWindows: what can be mapped is added, an error comes where nothing can") {
     WindowsFixture fixture;
-    fixture.fs.set({.call = "map", .number = 2, .for_good = true, .system_errno = ENOMEM});
+    CHECK(fixture.at(0, 1).size() == 1);
+    for (int window = 0; window < 2; ++window) {
+        ByteView view;
+        CHECK(*fixture.windows.add(fixture.fs, fixture.file, kWindow - 1, 3, view) == (window == 0 ? 0 : 1));
+    }
+    fixture.fs.set({.call = "map", .for_good = true, .system_errno = ENOMEM});
     ByteView view;
     const auto added = fixture.windows.add(fixture.fs, fixture.file, kWindow - 1, 3, view);
     REQUIRE(added);

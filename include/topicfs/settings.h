@@ -1,7 +1,7 @@
-// The settings of a topic, with Kafka's names and meanings where Kafka has them.
+// The settings of a topic and of a store, with Kafka's names and meanings where Kafka has them.
 //
-// A TopicSettings is a value. Text goes in and out through set_setting and get_setting, which know every setting's
-// range; what they refuse leaves the value as it was.
+// A TopicSettings or StoreSettings is a value. Text goes in and out through set_setting and get_setting, which know
+// every setting's range; what they refuse leaves the value as it was.
 #pragma once
 
 #include <topicfs/result.h>
@@ -34,6 +34,13 @@ struct TopicSettings {
     friend bool operator==(const TopicSettings&, const TopicSettings&) = default;
 };
 
+// Settings of a whole store.
+struct StoreSettings {
+    std::uint64_t read_cache_bytes = 32u << 20;  // memory for decoded batches, those that were decoded ahead too
+
+    friend bool operator==(const StoreSettings&, const StoreSettings&) = default;
+};
+
 struct SettingInfo {
     const char* key;
     const char* meaning;  // one sentence
@@ -43,11 +50,16 @@ struct SettingInfo {
 // Every setting of a topic, in the order in which they are shown.
 std::span<const SettingInfo> topic_setting_infos();
 
+// Those of a store; see Store::store_setting.
+std::span<const SettingInfo> store_setting_infos();
+
 // The value as text, in base units. kNotFound where there is no such setting.
 Result<std::string> get_setting(const TopicSettings& settings, std::string_view key);
+Result<std::string> get_setting(const StoreSettings& settings, std::string_view key);
 
 // Parses and checks. kNotFound where there is no such setting; kInvalid, with the value, its unit and its range in the
 // message, where it does not parse or is out of range. White space around the value is ignored.
 Result<void> set_setting(TopicSettings& settings, std::string_view key, std::string_view value);
+Result<void> set_setting(StoreSettings& settings, std::string_view key, std::string_view value);
 
 }  // namespace topicfs

@@ -120,9 +120,9 @@ public:
     virtual Result<std::size_t> read(Position from, std::span<std::byte> into) = 0;
 
     // As read(), up to `bytes_max` bytes from `from` on where they lie, in mappings of the files or in decoded batches
-    // (or in a copy, where that costs less). For handing on to the kernel, which may find that they cannot be read (see byte_view.h). A view
-    // may be held for long, but what head has below it is not given back to the disk meanwhile. It must not outlive the
-    // Store.
+    // (or in a copy, where that costs less). For handing on to the kernel, which may find that they cannot be read (see
+    // byte_view.h). A view may be held for long, but what head has below it is not given back to the disk meanwhile. It
+    // must not outlive the Store.
     virtual Result<ByteView> view(Position from, std::size_t bytes_max) = 0;
 
     // Where a record begins. `offset` at the log end's offset gives the log end (of whole records), behind it
@@ -189,6 +189,11 @@ public:
     // What new topics start with.
     virtual TopicSettings default_settings() const = 0;
     virtual Result<void> set_default(std::string_view key, std::string_view value) = 0;
+
+    // Settings of the store itself, by the keys of store_setting_infos(). kNotFound; kInvalid. Durable on return, in
+    // force at once.
+    virtual Result<std::string> store_setting(std::string_view key) const = 0;
+    virtual Result<void> set_store_setting(std::string_view key, std::string_view value) = 0;
 
     virtual Result<std::string> status_json() = 0;
 

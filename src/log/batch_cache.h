@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 namespace topicfs {
@@ -31,7 +32,19 @@ public:
     // the index.
     Batch find(const std::shared_ptr<Segment>& segment, Position position);
 
+    // For reading ahead: loads it and keeps it, unless somebody did or does, or too much lies here unread already.
+    // `raw_bytes` is what it will take. A failure is left to who reads.
+    void load_ahead(const std::shared_ptr<Segment>& segment, Position base, std::size_t raw_bytes,
+                    const std::function<Result<Segment::Decoded>()>& load);
+    // Where the batch that holds `position` ends, if it is here.
+    std::optional<Position> end_of(const std::shared_ptr<Segment>& segment, Position position) const;
+    // How much may lie here that was loaded ahead and not asked for since; and whether there is room for more.
+    std::size_t ahead_bytes_max() const;
+    bool has_room_ahead() const;
+
     std::size_t bytes() const;
+    // In force at once: what is over it goes.
+    void set_bytes_max(std::size_t bytes_max);
     // For what is loaded. What nobody uses counts as this cache's, too.
     BufferPool& buffers() { return *buffers_; }
 
@@ -39,18 +52,26 @@ private:
     // The segment's address names it; `owner` tells whether it is still that segment.
     using Key = std::pair<const Segment*, Position>;
     struct Slot {
-        Batch batch;  // empty while it is being loaded
+        Batch batch;                  // empty while it is being loaded
+        std::size_t ahead_bytes = 0;  // what it counts as loaded ahead, until it is asked for
         std::weak_ptr<Segment> owner;
         std::list<Key>::iterator recency;  // valid once batch is set
     };
-    Batch use_locked(std::map<Key, Slot>::iterator found, const std::shared_ptr<Segment>& segment);
+    using Slots = std::map<Key, Slot>;
+    Slots::const_iterator find_locked(const Segment* segment, Position position) const;
+    Result<Batch> fill(std::unique_lock<std::mutex>& lock, const Key& key,
+                       const std::function<Result<Segment::Decoded>()>& load);
+    void erase_locked(Slots::iterator slot);
+    void note_asked_for(Slot& slot);
+    Batch use_locked(Slots::iterator found, const std::shared_ptr<Segment>& segment);
     void drop_over_budget(std::vector<Batch>& dropped);
 
     const std::shared_ptr<BufferPool> buffers_;
-    const std::size_t bytes_max_;
-    mutable std::mutex mutex_;
+    mutable std::mutex mutex_;  // guards what follows
+    std::size_t bytes_max_;
+    std::size_t ahead_bytes_ = 0;
     std::condition_variable loaded_;
-    std::map<Key, Slot> slots_;
+    Slots slots_;
     std::list<Key> recency_;  // most recent first
     std::size_t bytes_ = 0;
 };

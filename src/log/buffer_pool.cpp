@@ -1,6 +1,9 @@
 #include "log/buffer_pool.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
+#include <new>
 
 namespace topicfs {
 
@@ -16,7 +19,28 @@ bool serves(std::size_t capacity, std::size_t bytes) {
     return capacity >= bytes && capacity - bytes <= bytes / 4 + kGranuleBytes;
 }
 
+BufferMemory allocate(std::size_t bytes) {
+    if (bytes < kPooledBytesMin) {
+        return BufferMemory(new std::byte[bytes]);
+    }
+    void* const memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) {
+        throw std::bad_alloc();
+    }
+    return {static_cast<std::byte*>(memory), FreeBufferMemory{bytes}};
+}
+
 }  // namespace
+
+void FreeBufferMemory::operator()(std::byte* memory) const {
+    if (mapped_bytes > 0) {
+        ::munmap(memory, mapped_bytes);
+    } else {
+        delete[] memory;
+    }
+}
+
+Buffer::Buffer(std::size_t bytes) : Buffer(allocate(bytes), bytes, bytes, {}) {}
 
 Buffer::~Buffer() {
     if (memory_) {
@@ -42,10 +66,10 @@ Buffer BufferPool::take(std::size_t bytes) {
         }
     }
     const std::size_t capacity = (bytes + kGranuleBytes - 1) / kGranuleBytes * kGranuleBytes;
-    return {std::make_unique_for_overwrite<std::byte[]>(capacity), bytes, capacity, weak_from_this()};
+    return {allocate(capacity), bytes, capacity, weak_from_this()};
 }
 
-void BufferPool::give_back(std::unique_ptr<std::byte[]> memory, std::size_t capacity) {
+void BufferPool::give_back(BufferMemory memory, std::size_t capacity) {
     const std::scoped_lock lock(mutex_);
     if (capacity <= free_bytes_max_) {
         free_.push_back({std::move(memory), capacity});

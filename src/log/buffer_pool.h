@@ -15,11 +15,19 @@ namespace topicfs {
 
 class BufferPool;
 
+// Memory of the system's own, not of the allocator's, where it is large: what is given back is gone from the process,
+// and the heap does not keep it in pieces.
+struct FreeBufferMemory {
+    std::size_t mapped_bytes = 0;  // 0 where it is the allocator's
+    void operator()(std::byte* memory) const;
+};
+using BufferMemory = std::unique_ptr<std::byte[], FreeBufferMemory>;
+
 // Bytes without initial values. Move-only; goes back to its pool in the end.
 class Buffer {
 public:
     Buffer() = default;
-    explicit Buffer(std::size_t bytes) : Buffer(std::make_unique_for_overwrite<std::byte[]>(bytes), bytes, bytes, {}) {}
+    explicit Buffer(std::size_t bytes);
     Buffer(Buffer&& other) noexcept { swap(other); }
     Buffer& operator=(Buffer&& other) noexcept {
         Buffer taken(std::move(other));
@@ -39,7 +47,7 @@ public:
 
 private:
     friend class BufferPool;
-    Buffer(std::unique_ptr<std::byte[]> memory, std::size_t size, std::size_t capacity, std::weak_ptr<BufferPool> pool)
+    Buffer(BufferMemory memory, std::size_t size, std::size_t capacity, std::weak_ptr<BufferPool> pool)
         : memory_(std::move(memory)), size_(size), capacity_(capacity), pool_(std::move(pool)) {}
     void swap(Buffer& other) noexcept {
         std::swap(memory_, other.memory_);
@@ -48,7 +56,7 @@ private:
         std::swap(pool_, other.pool_);
     }
 
-    std::unique_ptr<std::byte[]> memory_;
+    BufferMemory memory_;
     std::size_t size_ = 0;
     std::size_t capacity_ = 0;
     std::weak_ptr<BufferPool> pool_;
@@ -66,11 +74,11 @@ public:
 
 private:
     friend class Buffer;
-    void give_back(std::unique_ptr<std::byte[]> memory, std::size_t capacity);
+    void give_back(BufferMemory memory, std::size_t capacity);
     void drop_over_budget();
 
     struct Free {
-        std::unique_ptr<std::byte[]> memory;
+        BufferMemory memory;
         std::size_t capacity;
     };
     mutable std::mutex mutex_;

@@ -18,6 +18,8 @@
 #include "log/batch_cache.h"
 #include "log/head.h"
 #include "log/head_pins.h"
+#include "log/read_ahead.h"
+#include "log/read_streams.h"
 #include "log/recovery.h"
 #include "log/recovery_file.h"
 #include "log/segment.h"
@@ -51,6 +53,7 @@ struct PartitionEnvironment {
     BatchCache& cache;
     BackgroundWork* work = nullptr;  // none: the caller seals
     bool read_only = false;
+    ReadAhead* read_ahead = nullptr;  // none: batches are decoded when they are read
 };
 
 class PartitionLog : public std::enable_shared_from_this<PartitionLog> {
@@ -119,6 +122,10 @@ public:
     // Closes what was not used since the last call and is not needed.
     void close_idle();
 
+    // Of ReadAhead: decodes the first batch of [from, upto) that nobody has decoded or is about to, and leaves the rest
+    // to other threads.
+    void load_ahead(Position from, Position upto);
+
 private:
     PartitionLog(const PartitionEnvironment& environment, std::string directory,
                  std::shared_ptr<const TopicSettings> settings);
@@ -159,6 +166,14 @@ private:
         const IndexEntry& entry() const { return batch->entry; }
     };
     Result<Piece> sealed_piece(Position position);
+    // The segment whose range holds `position`, and where the next one begins.
+    struct Place {
+        std::shared_ptr<Segment> segment;  // none where the position lies before the first
+        Position next_base;
+    };
+    Place place_of(Position position) const;
+    void note_read(Position from, std::size_t bytes);
+    ReadStreams read_streams_;
     // All raw bytes of a piece, for looking at.
     struct RawBytes {
         BatchCache::Batch batch;

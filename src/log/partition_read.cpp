@@ -52,10 +52,12 @@ Result<std::size_t> PartitionLog::gather(Position from, std::size_t bytes, Take 
 }
 
 Result<std::size_t> PartitionLog::read(Position from, std::span<std::byte> into) {
-    return gather(from, into.size(), [&](Position at, std::size_t filled, std::size_t rest, bool& again) {
+    auto got = gather(from, into.size(), [&](Position at, std::size_t filled, std::size_t rest, bool& again) {
         const auto room = into.subspan(filled, rest);
         return at < sealed_end() ? read_sealed(at, room) : read_head(at, room, again);
     });
+    note_read(from, got ? *got : 0);
+    return got;
 }
 
 Result<ByteView> PartitionLog::view(Position from, std::size_t bytes_max) {
@@ -63,7 +65,44 @@ Result<ByteView> PartitionLog::view(Position from, std::size_t bytes_max) {
     TOPICFS_TRY(gather(from, bytes_max, [&](Position at, std::size_t, std::size_t rest, bool& again) {
         return at < sealed_end() ? view_sealed(at, rest, view) : view_head(at, rest, view, again);
     }));
+    note_read(from, view.size());
     return view;
+}
+
+// Lets others decode what a sequential reader will want next.
+void PartitionLog::note_read(Position from, std::size_t bytes) {
+    if (env_.read_ahead == nullptr || bytes == 0 || from + bytes >= sealed_end()) {
+        return;
+    }
+    const std::uint64_t ahead_bytes =
+        std::min<std::uint64_t>(env_.cache.ahead_bytes_max() / 2, ReadAhead::kAheadBytesMax);
+    if (const auto ahead = read_streams_.note(from, from + bytes, ahead_bytes)) {
+        env_.read_ahead->add(*this, ahead->from, ahead->upto);
+    }
+}
+
+void PartitionLog::load_ahead(Position from, Position upto) {
+    while (from < upto && from < sealed_end() && env_.cache.has_room_ahead()) {
+        const Place place = place_of(from);
+        if (!place.segment) {
+            return;
+        }
+        if (const auto end = env_.cache.end_of(place.segment, from)) {
+            from = *end;
+            continue;
+        }
+        const auto lookup = place.segment->find(from);
+        if (!lookup || !lookup->entry) {
+            return;  // The reader who comes here says what is wrong.
+        }
+        const IndexEntry& entry = *lookup->entry;
+        if (entry.end_position() < upto) {
+            env_.read_ahead->add(*this, entry.end_position(), upto);
+        }
+        env_.cache.load_ahead(place.segment, entry.base_position, entry.raw_bytes,
+                              [&] { return place.segment->read_batch(entry, env_.cache.buffers()); });
+        return;
+    }
 }
 
 Result<std::size_t> PartitionLog::read_head(Position from, std::span<std::byte> into, bool& again) {
@@ -215,17 +254,20 @@ void PartitionLog::note_use(const std::shared_ptr<Segment>& segment) {
     }
 }
 
+PartitionLog::Place PartitionLog::place_of(Position position) const {
+    const std::shared_ptr<const SegmentList> all = segments();
+    const auto next = std::upper_bound(all->begin(), all->end(), position,
+                                       [](Position p, const auto& segment) { return p < segment->base(); });
+    return {next == all->begin() ? nullptr : *std::prev(next), next == all->end() ? sealed_end() : (*next)->base()};
+}
+
 // The decoded batch that holds `position`, which is below the sealed end.
 Result<PartitionLog::Piece> PartitionLog::sealed_piece(Position position) {
-    const std::shared_ptr<const SegmentList> listed = segments();
-    const SegmentList& all = *listed;
-    const auto next = std::upper_bound(all.begin(), all.end(), position,
-                                       [](Position p, const auto& segment) { return p < segment->base(); });
-    const Position next_base = next == all.end() ? sealed_end() : (*next)->base();
-    if (next == all.begin()) {
-        return damage(start_, next_base, "no segment holds these bytes");
+    const Place place = place_of(position);
+    const std::shared_ptr<Segment>& segment = place.segment;
+    if (!segment) {
+        return damage(start_, place.next_base, "no segment holds these bytes");
     }
-    const std::shared_ptr<Segment>& segment = *std::prev(next);
     note_use(segment);
     if (auto batch = env_.cache.find(segment, position)) {
         return Piece{segment, std::move(batch)};
@@ -234,7 +276,7 @@ Result<PartitionLog::Piece> PartitionLog::sealed_piece(Position position) {
     for (;;) {
         TOPICFS_TRY_ASSIGN(const Segment::Lookup lookup, segment->find(position));
         if (!lookup.entry) {
-            return damage(lookup.gap_from, lookup.gap_to.value_or(next_base), "no batch holds these bytes");
+            return damage(lookup.gap_from, lookup.gap_to.value_or(place.next_base), "no batch holds these bytes");
         }
         auto batch = decoded(segment, *lookup.entry);
         if (batch) {

@@ -23,7 +23,6 @@ inline constexpr unsigned kStoreFormatVersion = 1;
 inline constexpr const char* kStoreFileName = "store";
 inline constexpr const char* kLockFileName = "lock";
 inline constexpr const char* kStateFileName = "state";
-inline constexpr std::size_t kReadCacheBytes = 32u << 20;
 
 // What a store is opened with beside its options.
 struct StoreEnvironment {
@@ -46,6 +45,8 @@ public:
     Result<void> change_attributes(const AttributesChange& change) override;
     TopicSettings default_settings() const override;
     Result<void> set_default(std::string_view key, std::string_view value) override;
+    Result<std::string> store_setting(std::string_view key) const override;
+    Result<void> set_store_setting(std::string_view key, std::string_view value) override;
     Result<std::string> status_json() override;
     Result<void> close() override;
 
@@ -74,8 +75,9 @@ private:
     StoreEnvironment environment_;
     const StoreOptions options_;
     FileSystem& fs_;
-    BatchCache cache_{kReadCacheBytes};
+    BatchCache cache_{StoreSettings{}.read_cache_bytes};
     Maintenance maintenance_;
+    ReadAhead read_ahead_;
     PartitionEnvironment partitions_;
     File lock_;
     std::string id_;
@@ -85,6 +87,7 @@ private:
     std::map<std::string, std::shared_ptr<StoredTopic>, std::less<>> topics_;
     Attributes attributes_;
     TopicSettings defaults_;
+    StoreSettings store_settings_;
     bool closed_ = false;
     std::mutex changes_mutex_;  // making and removing topics, one at a time; taken before mutex_
 };

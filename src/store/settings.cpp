@@ -141,13 +141,28 @@ const std::array<Setting, 11>& settings_table() {
     return table;
 }
 
+Error no_such_setting(std::string_view key) {
+    return make_error(ErrorCode::kNotFound, "find", std::string(key), "there is no such setting");
+}
+
 Result<const Setting*> find_setting(std::string_view key) {
     for (const Setting& setting : settings_table()) {
         if (key == setting.info.key) {
             return &setting;
         }
     }
-    return make_error(ErrorCode::kNotFound, "find", std::string(key), "there is no such setting");
+    return no_such_setting(key);
+}
+
+constexpr std::uint64_t kReadCacheBytesMax = 1ull << 40;
+constexpr std::array<SettingInfo, 1> kStoreSettings{{
+    {"read.cache.bytes", "Memory for decoded batches, of all topics; 0: none are decoded ahead.",
+     "0 to 1099511627776 bytes"},
+}};
+
+Error refused_value(std::string_view key, std::string_view text, const char* range) {
+    return make_error(ErrorCode::kInvalid, "set", std::string(key),
+                      "'" + std::string(text.substr(0, kShownBytesMax)) + "' is not allowed; it takes " + range);
 }
 
 }  // namespace
@@ -173,10 +188,32 @@ Result<void> set_setting(TopicSettings& settings, std::string_view key, std::str
     const std::string_view text = trim(value);
     const bool level_zero = key == "compression.zstd.level" && text == "0";
     if (level_zero || !setting->set(settings, text)) {
-        return make_error(
-            ErrorCode::kInvalid, "set", std::string(key),
-            "'" + std::string(text.substr(0, kShownBytesMax)) + "' is not allowed; it takes " + setting->info.range);
+        return refused_value(key, text, setting->info.range);
     }
+    return {};
+}
+
+std::span<const SettingInfo> store_setting_infos() {
+    return kStoreSettings;
+}
+
+Result<std::string> get_setting(const StoreSettings& settings, std::string_view key) {
+    if (key != kStoreSettings[0].key) {
+        return no_such_setting(key);
+    }
+    return std::to_string(settings.read_cache_bytes);
+}
+
+Result<void> set_setting(StoreSettings& settings, std::string_view key, std::string_view value) {
+    if (key != kStoreSettings[0].key) {
+        return no_such_setting(key);
+    }
+    const std::string_view text = trim(value);
+    const std::optional<std::uint64_t> bytes = parse_unsigned(text);
+    if (!bytes || *bytes > kReadCacheBytesMax) {
+        return refused_value(key, text, kStoreSettings[0].range);
+    }
+    settings.read_cache_bytes = *bytes;
     return {};
 }
 

@@ -31,8 +31,12 @@ LocalStore::LocalStore(StoreEnvironment environment, const StoreOptions& options
       options_(options),
       fs_(*environment_.fs),
       maintenance_(*environment_.clock, [this] { return partition_logs(); }),
-      partitions_{fs_, *environment_.clock, cache_, options.maintenance && !options.read_only ? &maintenance_ : nullptr,
-                  options.read_only} {}
+      partitions_{fs_,
+                  *environment_.clock,
+                  cache_,
+                  options.maintenance && !options.read_only ? &maintenance_ : nullptr,
+                  options.read_only,
+                  options.maintenance && !options.read_only ? &read_ahead_ : nullptr} {}
 
 LocalStore::~LocalStore() {
     if (const auto closed = close(); !closed) {
@@ -199,6 +203,24 @@ Result<void> LocalStore::set_default(std::string_view key, std::string_view valu
     return saved;
 }
 
+Result<std::string> LocalStore::store_setting(std::string_view key) const {
+    const std::scoped_lock lock(mutex_);
+    return get_setting(store_settings_, key);
+}
+
+Result<void> LocalStore::set_store_setting(std::string_view key, std::string_view value) {
+    const std::scoped_lock lock(mutex_);
+    TOPICFS_TRY(check_changes_locked("set", key));
+    const StoreSettings before = store_settings_;
+    TOPICFS_TRY(set_setting(store_settings_, key, value));
+    auto saved = save_state_locked(false);
+    if (!saved) {
+        store_settings_ = before;
+    }
+    cache_.set_bytes_max(store_settings_.read_cache_bytes);
+    return saved;
+}
+
 Result<std::string> LocalStore::status_json() {
     StoreFacts facts;
     facts.id = id_;
@@ -229,6 +251,7 @@ Result<void> LocalStore::close() {
         }
         closed_ = true;
     }
+    read_ahead_.stop();
     maintenance_.stop();
     const Maintenance::Partitions logs = partition_logs();
     BatchBuilder builder;

@@ -16,6 +16,8 @@ namespace topicfs {
 namespace {
 
 constexpr unsigned kStateFileVersion = 1;
+// Those that begin with "setting." are of new topics.
+constexpr const char* kStoreSettingPrefix = "store-setting.";
 
 std::string random_id() {
     std::random_device random;
@@ -119,6 +121,7 @@ Result<void> LocalStore::open_or_create() {
     }
     if (options_.maintenance) {
         maintenance_.start();
+        read_ahead_.start();
     }
     return {};
 }
@@ -233,6 +236,13 @@ Result<void> LocalStore::load_state() {
     attributes_ = {geteuid(), getegid(), 0755, 0, 0, 0};
     (void)decode_attributes(value("attributes"), attributes_);
     decode_settings(*file, defaults_);
+    for (const SettingInfo& info : store_setting_infos()) {
+        const std::string text = value((kStoreSettingPrefix + std::string(info.key)).c_str());
+        if (const auto set = text.empty() ? Result<void>{} : set_setting(store_settings_, info.key, text); !set) {
+            log_warning(set.error().message() + "; the default counts");
+        }
+    }
+    cache_.set_bytes_max(store_settings_.read_cache_bytes);
     power_was_cut_ = value("end") != "clean" && value("boot") != environment_.boot_id;
     if (power_was_cut_) {
         log_warning(environment_.directory +
@@ -247,6 +257,9 @@ Result<void> LocalStore::save_state_locked(bool clean) {
     file.values["end"] = clean ? "clean" : "open";
     file.values["attributes"] = encode_attributes(attributes_);
     encode_settings(defaults_, file);
+    for (const SettingInfo& info : store_setting_infos()) {
+        file.values[kStoreSettingPrefix + std::string(info.key)] = *get_setting(store_settings_, info.key);
+    }
     const std::string content = encode_text_file(file);
     auto saved = replace_file(fs_, kStateFileName, content);
     if (!saved && (is_errno(saved.error(), ENOSPC) || is_errno(saved.error(), EDQUOT))) {

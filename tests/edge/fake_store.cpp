@@ -260,6 +260,16 @@ Result<void> FakeStore::set_default(std::string_view key, std::string_view value
     return set_setting(settings_, key, value);
 }
 
+Result<std::string> FakeStore::store_setting(std::string_view key) const {
+    const std::lock_guard lock(mutex_);
+    return get_setting(store_settings_, key);
+}
+
+Result<void> FakeStore::set_store_setting(std::string_view key, std::string_view value) {
+    const std::lock_guard lock(mutex_);
+    return set_setting(store_settings_, key, value);
+}
+
 Result<std::string> FakeStore::status_json() {
     return std::string("{\"store\":true}");
 }

@@ -107,6 +107,8 @@ public:
     Result<void> change_attributes(const AttributesChange& change) override;
     TopicSettings default_settings() const override;
     Result<void> set_default(std::string_view key, std::string_view value) override;
+    Result<std::string> store_setting(std::string_view key) const override;
+    Result<void> set_store_setting(std::string_view key, std::string_view value) override;
     Result<std::string> status_json() override;
     Result<void> close() override { return {}; }
 
@@ -119,6 +121,7 @@ private:
     mutable std::mutex mutex_;
     Attributes attributes_;
     TopicSettings settings_;
+    StoreSettings store_settings_;
     std::map<std::string, std::shared_ptr<FakeTopic>, std::less<>> topics_;
 };
 

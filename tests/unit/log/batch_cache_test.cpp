@@ -155,3 +155,121 @@ TEST_CASE("BatchCache: threads that want one batch at the same time load it once
     CHECK(wrong == 0);
     CHECK(loads == 50);
 }
+
+TEST_CASE("BatchCache: what is loaded ahead is there for who asks, and is loaded once") {
+    CacheFixture fixture;
+    BatchCache cache(100'000);
+    const auto segment = fixture.segment();
+    int loads = 0;
+    const auto load = [&]() -> Result<Segment::Decoded> {
+        ++loads;
+        return batch_of(1000);
+    };
+    cache.load_ahead(segment, Position{0}, 1000, load);
+    cache.load_ahead(segment, Position{0}, 1000, load);
+    REQUIRE(cache.get(segment, Position{0}, load));
+    cache.load_ahead(segment, Position{0}, 1000, load);
+    CHECK(loads == 1);
+}
+
+TEST_CASE("BatchCache: only so much is loaded ahead, until it is asked for") {
+    CacheFixture fixture;
+    BatchCache cache(10'000);
+    const auto segment = fixture.segment();
+    int loads = 0;
+    const auto load = [&]() -> Result<Segment::Decoded> {
+        ++loads;
+        return batch_of(2000);
+    };
+    for (const std::uint64_t base : {0U, 1U, 2U, 3U}) {
+        cache.load_ahead(segment, Position{base}, 2000, load);
+    }
+    CHECK(loads == 2);
+    REQUIRE(cache.get(segment, Position{0}, load));
+    cache.load_ahead(segment, Position{2}, 2000, load);
+    CHECK(loads == 3);
+    // What others read meanwhile drives it out, and makes room too.
+    for (std::uint64_t base = 10; base < 20; ++base) {
+        REQUIRE(cache.get(segment, Position{base}, load));
+    }
+    CHECK(cache.has_room_ahead());
+    loads = 0;
+    cache.load_ahead(segment, Position{3}, 2000, load);
+    cache.load_ahead(segment, Position{4}, 2000, load);
+    CHECK(loads == 2);
+}
+
+TEST_CASE("BatchCache: a failure to load ahead is left to who reads") {
+    CacheFixture fixture;
+    BatchCache cache(10'000);
+    const auto segment = fixture.segment();
+    for (int i = 0; i < 10; ++i) {  // and takes no room
+        cache.load_ahead(segment, Position{0}, 5000, []() -> Result<Segment::Decoded> {
+            return make_error(ErrorCode::kDamaged, "read", "p", "it is damaged");
+        });
+    }
+    int loads = 0;
+    CHECK(cache.get(segment, Position{0}, [&]() -> Result<Segment::Decoded> {
+        ++loads;
+        return batch_of(5);
+    }));
+    CHECK(loads == 1);
+    CHECK(cache.has_room_ahead());
+}
+
+TEST_CASE("BatchCache: who needs a batch that is being loaded ahead waits for it") {
+    CacheFixture fixture;
+    BatchCache cache(100'000);
+    const auto segment = fixture.segment();
+    std::atomic<bool> loading{false};
+    std::atomic<bool> asked{false};
+    std::thread ahead([&] {
+        cache.load_ahead(segment, Position{0}, 1000, [&]() -> Result<Segment::Decoded> {
+            loading = true;
+            while (!asked) {
+                std::this_thread::yield();
+            }
+            return batch_of(1000);
+        });
+    });
+    while (!loading) {
+        std::this_thread::yield();
+    }
+    int loads = 0;
+    std::thread reader([&] {
+        asked = true;
+        const auto batch = cache.get(segment, Position{0}, [&]() -> Result<Segment::Decoded> {
+            ++loads;
+            return batch_of(1000);
+        });
+        loads += batch ? 0 : 1;
+    });
+    ahead.join();
+    reader.join();
+    CHECK(loads == 0);
+}
+
+TEST_CASE("BatchCache: another budget is in force at once") {
+    CacheFixture fixture;
+    BatchCache cache(64u << 20);
+    const auto segment = fixture.segment();
+    const auto load = [&]() -> Result<Segment::Decoded> {
+        Segment::Decoded batch;
+        batch.raw = cache.buffers().take(1u << 20);
+        return batch;
+    };
+    for (std::uint64_t base = 0; base < 40; ++base) {
+        REQUIRE(cache.get(segment, Position{base}, load));
+    }
+    CHECK(cache.bytes() > 40u << 20);
+    cache.set_bytes_max(16u << 20);
+    CHECK(cache.bytes() + cache.buffers().free_bytes() <= 16u << 20);
+    CHECK(cache.bytes() > 8u << 20);
+    cache.set_bytes_max(0);
+    CHECK(cache.bytes() == 0);
+    CHECK(cache.buffers().free_bytes() <= 2u << 20);
+    CHECK_FALSE(cache.has_room_ahead());
+    CHECK(cache.get(segment, Position{0}, load));
+    cache.load_ahead(segment, Position{1}, 1000, load);
+    CHECK(cache.bytes() == 0);
+}

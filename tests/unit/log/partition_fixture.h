@@ -95,7 +95,7 @@ public:
     }
 
     Result<std::shared_ptr<PartitionLog>> try_open(bool power_was_cut = false, bool read_only = false) {
-        const PartitionEnvironment environment{fs, clock, cache, nullptr, read_only};
+        const PartitionEnvironment environment{fs, clock, cache, nullptr, read_only, read_ahead};
         return PartitionLog::open(environment, kPartitionDirectory, std::make_shared<TopicSettings>(settings),
                                   power_was_cut);
     }
@@ -196,6 +196,7 @@ public:
     BatchCache cache{1u << 20};
     TopicSettings settings;
     BatchBuilder builder;
+    ReadAhead* read_ahead = nullptr;  // of who opens the log with one
     std::shared_ptr<PartitionLog> log;
 };
 

@@ -331,3 +331,24 @@ TEST_CASE("LocalStore: defaults and the root's attributes are kept") {
     CHECK(kept.ctime_ns == fixture.clock.now().value * 1'000'000);
     CHECK((*fixture.store->create_topic("t", kAttributes))->settings().seal_ms == 1234);
 }
+
+TEST_CASE("LocalStore: its own settings are checked, kept, and not those of topics") {
+    StoreFixture fixture;
+    LocalStore& store = fixture.open();
+    CHECK(*store.store_setting("read.cache.bytes") == "33554432");
+    CHECK(store.store_setting("seal.bytes").error().code == ErrorCode::kNotFound);
+    CHECK(store.set_store_setting("seal.bytes", "1").error().code == ErrorCode::kNotFound);
+    CHECK(store.set_default("read.cache.bytes", "1").error().code == ErrorCode::kNotFound);
+    for (const char* const bad : {"", "-1", "lots", "1099511627777", "1 MiB"}) {
+        CHECK(store.set_store_setting("read.cache.bytes", bad).error().code == ErrorCode::kInvalid);
+    }
+    CHECK(store.set_store_setting("read.cache.bytes", " 0\n"));
+    CHECK(*store.store_setting("read.cache.bytes") == "0");
+    CHECK(store.set_store_setting("read.cache.bytes", "1048576"));
+    LocalStore& again = fixture.open();
+    CHECK(*again.store_setting("read.cache.bytes") == "1048576");
+    CHECK(*fixture.open_reader()->store_setting("read.cache.bytes") == "1048576");
+    CHECK(fixture.open_reader()->set_store_setting("read.cache.bytes", "1").error().code == ErrorCode::kReadOnly);
+    REQUIRE(store_setting_infos().size() == 1);
+    CHECK(store_setting_infos()[0].key == std::string("read.cache.bytes"));
+}

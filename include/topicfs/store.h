@@ -69,6 +69,13 @@ struct DamagedRange {
     std::string reason;
 };
 
+// How the sealer does. It compresses less than was asked for while it is far behind the appends.
+struct SealStatus {
+    std::uint64_t lag_bytes = 0;        // in head, not in a segment yet
+    int level = 0;                      // that it compresses with; 0 for none
+    std::uint64_t cheaper_batches = 0;  // since the store was opened, at less than what was asked for
+};
+
 struct PartitionStatus {
     Position start;
     Offset start_offset;
@@ -76,6 +83,7 @@ struct PartitionStatus {
     Position durable_sealed_end;
     Position end;
     Offset end_offset;  // records, an unfinished last one not counted
+    SealStatus seal;
     std::uint64_t head_disk_bytes = 0;
     std::vector<SegmentStatus> segments;
     std::vector<DamagedRange> damaged;

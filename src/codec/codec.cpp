@@ -36,14 +36,22 @@ Result<Codec> parse_codec(std::string_view name) {
                       "'" + std::string(name) + "' is none of none, lz4, zstd");
 }
 
+Result<void> Compressor::compress(std::span<const std::byte> raw, std::vector<std::byte>& out) {
+    const std::size_t before = out.size();
+    out.resize(before + frame_bytes_max(raw.size()));
+    const auto used = compress_into(raw, std::span(out).subspan(before));
+    out.resize(before + (used ? *used : 0));
+    return used ? Result<void>{} : used.error();
+}
+
 std::unique_ptr<Compressor> make_compressor(Codec codec, int level) {
     switch (codec) {
         case Codec::kNone:
             return make_none_compressor();
         case Codec::kLz4:
-            return make_lz4_compressor(std::clamp(level, kLz4LevelMin, kLz4LevelMax));
+            return make_lz4_compressor(std::clamp(level, kLz4LevelFastest, kLz4LevelMax));
         case Codec::kZstd:
-            return make_zstd_compressor(std::clamp(level, kZstdLevelMin, kZstdLevelMax));
+            return make_zstd_compressor(std::clamp(level, kZstdLevelFastest, kZstdLevelMax));
     }
     assert(false && "a Codec that is none");
     return nullptr;

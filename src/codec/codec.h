@@ -27,9 +27,13 @@ const char* codec_file_suffix(Codec codec);        // ".log.lz4" for none and lz
 Result<Codec> parse_codec(std::string_view name);  // kInvalid where it is no codec's name
 
 // Levels: lz4 1..12 (1 and 2 are the fast compressor, 3 and up the high-compression one), zstd -7..22, where 0
-// means its default; none ignores it. What lies outside is taken as the nearest.
+// means its default; none ignores it. What lies outside is taken as the nearest,
+// but for the fastest below.
 inline constexpr int kLz4LevelMin = 1;
 inline constexpr int kLz4LevelMax = 12;
+// Below the levels that can be asked for there are faster ones, for a sealer that falls behind.
+inline constexpr int kLz4LevelFastest = -63;
+inline constexpr int kZstdLevelFastest = -50;
 inline constexpr int kZstdLevelMin = -7;
 inline constexpr int kZstdLevelMax = 22;
 
@@ -53,8 +57,12 @@ bool is_none_frame(std::span<const std::byte> frame, std::size_t raw_bytes);
 class Compressor {
 public:
     virtual ~Compressor() = default;
-    // Appends the frame of `raw` to `out`; on an error `out` is as it was. kSystem with ENOMEM, else a bug.
-    virtual Result<void> compress(std::span<const std::byte> raw, std::vector<std::byte>& out) = 0;
+    // The room that compress_into() wants.
+    virtual std::size_t frame_bytes_max(std::size_t raw_bytes) const = 0;
+    // Writes the frame of `raw` to the begin of `room`, returns its length. kSystem with ENOMEM, else a bug.
+    virtual Result<std::size_t> compress_into(std::span<const std::byte> raw, std::span<std::byte> room) = 0;
+    // The same, behind what `out` holds; on an error that is as it was.
+    Result<void> compress(std::span<const std::byte> raw, std::vector<std::byte>& out);
 };
 
 class Decompressor {

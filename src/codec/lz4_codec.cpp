@@ -42,56 +42,51 @@ public:
         context_.reset(context);
     }
 
-    Result<void> compress(std::span<const std::byte> raw, std::vector<std::byte>& out) override {
-        const std::size_t before = out.size();
-        Result<void> result = append_frame(raw, out);
-        if (!result.has_value()) {
-            out.resize(before);
-        }
-        return result;
+    std::size_t frame_bytes_max(std::size_t raw_bytes) const override {
+        const LZ4F_preferences_t preferences = preferences_for(raw_bytes);
+        return LZ4F_HEADER_SIZE_MAX + LZ4F_compressBound(raw_bytes, &preferences);
     }
+    Result<std::size_t> compress_into(std::span<const std::byte> raw, std::span<std::byte> room) override;
 
 private:
-    Result<void> append_frame(std::span<const std::byte> raw, std::vector<std::byte>& out);
+    LZ4F_preferences_t preferences_for(std::size_t raw_bytes) const {
+        LZ4F_preferences_t preferences = LZ4F_INIT_PREFERENCES;
+        preferences.frameInfo.blockSizeID = LZ4F_max4MB;
+        // Nearly every batch is one block, so linking blocks would gain nothing, and reading history costs.
+        preferences.frameInfo.blockMode = LZ4F_blockIndependent;
+        preferences.frameInfo.contentSize = raw_bytes;
+        preferences.compressionLevel = level_;
+        preferences.autoFlush = 1;  // Compresses out of `raw` itself, with no buffer between.
+        return preferences;
+    }
 
     int level_;
     std::unique_ptr<LZ4F_cctx, FreeCompression> context_;
 };
 
-Result<void> Lz4Compressor::append_frame(std::span<const std::byte> raw, std::vector<std::byte>& out) {
-    LZ4F_preferences_t preferences = LZ4F_INIT_PREFERENCES;
-    preferences.frameInfo.blockSizeID = LZ4F_max4MB;
-    // Nearly every batch is one block, so linking blocks would gain nothing, and reading history costs.
-    preferences.frameInfo.blockMode = LZ4F_blockIndependent;
-    preferences.frameInfo.contentSize = raw.size();
-    preferences.compressionLevel = level_;
-    preferences.autoFlush = 1;  // Compresses out of `raw` itself, with no buffer between.
+Result<std::size_t> Lz4Compressor::compress_into(std::span<const std::byte> raw, std::span<std::byte> room) {
+    const LZ4F_preferences_t preferences = preferences_for(raw.size());
     LZ4F_compressOptions_t options{};
     options.stableSrc = 1;
-
-    const std::size_t before = out.size();
-    const std::size_t room = LZ4F_HEADER_SIZE_MAX + LZ4F_compressBound(raw.size(), &preferences);
-    out.resize(before + room);
-    std::size_t used = before;
-    std::size_t step = LZ4F_compressBegin(context_.get(), out.data() + used, out.size() - used, &preferences);
+    std::size_t used = 0;
+    std::size_t step = LZ4F_compressBegin(context_.get(), room.data(), room.size(), &preferences);
     if (LZ4F_isError(step) != 0) {
         return library_error(step);
     }
     used += step;
     if (!raw.empty()) {
-        step =
-            LZ4F_compressUpdate(context_.get(), out.data() + used, out.size() - used, raw.data(), raw.size(), &options);
+        step = LZ4F_compressUpdate(context_.get(), room.data() + used, room.size() - used, raw.data(), raw.size(),
+                                   &options);
         if (LZ4F_isError(step) != 0) {
             return library_error(step);
         }
         used += step;
     }
-    step = LZ4F_compressEnd(context_.get(), out.data() + used, out.size() - used, &options);
+    step = LZ4F_compressEnd(context_.get(), room.data() + used, room.size() - used, &options);
     if (LZ4F_isError(step) != 0) {
         return library_error(step);
     }
-    out.resize(used + step);
-    return {};
+    return used + step;
 }
 
 constexpr std::uint32_t kLz4FrameMagic = 0x184D2204;

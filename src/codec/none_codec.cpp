@@ -20,12 +20,6 @@ struct FreeCompression {
     void operator()(LZ4F_cctx* context) const { LZ4F_freeCompressionContext(context); }
 };
 
-void append_u32(std::vector<std::byte>& out, std::uint32_t value) {
-    const std::size_t at = out.size();
-    out.resize(at + sizeof value);
-    store_le(out.data() + at, value);
-}
-
 using Context = std::unique_ptr<LZ4F_cctx, FreeCompression>;
 
 Context make_context() {
@@ -38,37 +32,47 @@ Context make_context() {
 
 // LZ4F makes the header, as that ends with a checksum; the blocks it could make only where its own attempt to compress
 // them fails.
-bool append_frame_header(LZ4F_cctx& context, std::size_t raw_bytes, std::vector<std::byte>& out) {
+// How many bytes of `header` it has; 0 on an error.
+std::size_t make_frame_header(LZ4F_cctx& context, std::size_t raw_bytes,
+                              std::array<std::byte, LZ4F_HEADER_SIZE_MAX>& header) {
     LZ4F_preferences_t preferences = LZ4F_INIT_PREFERENCES;
     preferences.frameInfo.blockSizeID = LZ4F_max4MB;
     preferences.frameInfo.blockMode = LZ4F_blockIndependent;
     preferences.frameInfo.contentSize = raw_bytes;
     preferences.autoFlush = 1;  // Else the library takes a buffer of a block's size that is never used.
-    std::array<std::byte, LZ4F_HEADER_SIZE_MAX> header{};
     const std::size_t header_bytes = LZ4F_compressBegin(&context, header.data(), header.size(), &preferences);
     if (LZ4F_isError(header_bytes) != 0) {
-        return false;
+        return 0;
     }
     assert(raw_bytes == 0 || header_bytes == kNoneFrameHeaderBytes);
-    out.insert(out.end(), header.begin(), header.begin() + static_cast<std::ptrdiff_t>(header_bytes));
-    return true;
+    return header_bytes;
 }
 
 class NoneCompressor final : public Compressor {
 public:
-    Result<void> compress(std::span<const std::byte> raw, std::vector<std::byte>& out) override {
-        out.reserve(out.size() + none_frame_bytes(raw.size()));
-        if (!append_frame_header(*context_, raw.size(), out)) {
+    std::size_t frame_bytes_max(std::size_t raw_bytes) const override { return none_frame_bytes(raw_bytes); }
+
+    Result<std::size_t> compress_into(std::span<const std::byte> raw, std::span<std::byte> room) override {
+        std::array<std::byte, LZ4F_HEADER_SIZE_MAX> header{};
+        const std::size_t header_bytes = make_frame_header(*context_, raw.size(), header);
+        if (header_bytes == 0) {
             return system_error(ENOMEM, "compress", "");  // The one way in which beginning a frame fails.
         }
+        std::copy_n(header.begin(), header_bytes, room.begin());
+        std::size_t used = header_bytes;
+        const auto put_u32 = [&](std::uint32_t value) {
+            store_le(room.data() + used, value);
+            used += sizeof value;
+        };
         while (!raw.empty()) {
             const std::span<const std::byte> block = raw.first(std::min(raw.size(), kNoneBlockBytesMax));
-            append_u32(out, static_cast<std::uint32_t>(block.size()) | kBlockIsStored);
-            out.insert(out.end(), block.begin(), block.end());
+            put_u32(static_cast<std::uint32_t>(block.size()) | kBlockIsStored);
+            std::memcpy(room.data() + used, block.data(), block.size());
+            used += block.size();
             raw = raw.subspan(block.size());
         }
-        append_u32(out, 0);  // The end mark.
-        return {};
+        put_u32(0);  // The end mark.
+        return used;
     }
 
 private:
@@ -83,9 +87,9 @@ bool is_none_frame(std::span<const std::byte> frame, std::size_t raw_bytes) {
     }
     // Stock lz4 decodes the whole frame from the same header; its content size is the one that a batch's header has.
     thread_local const Context context = make_context();
-    std::vector<std::byte> expected_header;
-    if (!append_frame_header(*context, raw_bytes, expected_header) ||
-        !std::equal(expected_header.begin(), expected_header.end(), frame.begin())) {
+    std::array<std::byte, LZ4F_HEADER_SIZE_MAX> expected{};
+    const std::size_t header_bytes = make_frame_header(*context, raw_bytes, expected);
+    if (header_bytes == 0 || !std::equal(frame.begin(), frame.begin() + kNoneFrameHeaderBytes, expected.begin())) {
         return false;
     }
     for (std::size_t at = 0; at < raw_bytes; at += kNoneBlockBytesMax) {

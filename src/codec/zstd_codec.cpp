@@ -30,22 +30,19 @@ public:
         set(ZSTD_c_checksumFlag, 0);
     }
 
-    Result<void> compress(std::span<const std::byte> raw, std::vector<std::byte>& out) override {
+    std::size_t frame_bytes_max(std::size_t raw_bytes) const override { return ZSTD_compressBound(raw_bytes); }
+
+    Result<std::size_t> compress_into(std::span<const std::byte> raw, std::span<std::byte> room) override {
         // The library knows the size beforehand, so the window that the frame declares is no larger than the content.
-        const std::size_t before = out.size();
-        out.resize(before + ZSTD_compressBound(raw.size()));
-        const std::size_t used =
-            ZSTD_compress2(context_.get(), out.data() + before, out.size() - before, raw.data(), raw.size());
+        const std::size_t used = ZSTD_compress2(context_.get(), room.data(), room.size(), raw.data(), raw.size());
         if (ZSTD_isError(used) != 0) {
-            out.resize(before);
             if (ZSTD_getErrorCode(used) == ZSTD_error_memory_allocation) {
                 return system_error(ENOMEM, "compress", "");
             }
             assert(false && "zstd refused a call of ours");
             return make_error(ErrorCode::kInvalid, "compress", "", ZSTD_getErrorName(used));
         }
-        out.resize(before + used);
-        return {};
+        return used;
     }
 
 private:

@@ -4,9 +4,12 @@
 
 #include "codec/codec.h"
 #include "format/batch.h"
+#include "log/buffer_pool.h"
 
 #include <topicfs/result.h>
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -21,11 +24,8 @@ std::uint64_t count_records(std::span<const std::byte> bytes, std::optional<std:
 
 class BatchBuilder {
 public:
-    // Room for the raw bytes of the next batch.
-    std::span<std::byte> raw(std::size_t bytes) {
-        raw_.resize(bytes);
-        return raw_;
-    }
+    // Room for the raw bytes of the next batch, not cleared.
+    std::span<std::byte> raw(std::size_t bytes);
 
     struct Batch {
         BatchHeader header;
@@ -35,12 +35,19 @@ public:
     Result<Batch> build(BatchHeader header, Codec codec, int level, std::optional<std::uint8_t> delimiter);
 
 private:
-    std::unique_ptr<Compressor> compressor_;
-    Codec codec_ = Codec::kNone;
-    int level_ = 0;
-    std::vector<std::byte> raw_;
-    std::vector<std::byte> frame_;
-    std::vector<std::byte> batch_;
+    // The compressor of a codec and level. The last two are kept, as one sealer goes from one partition to the next.
+    Compressor& compressor(Codec codec, int level);
+    struct Kept {
+        std::unique_ptr<Compressor> compressor;
+        Codec codec = Codec::kNone;
+        int level = 0;
+    };
+
+    std::array<Kept, 2> compressors_;  // last used first
+    Buffer raw_;
+    std::size_t raw_bytes_ = 0;
+    Buffer batch_;  // room for the largest header, then the frame: so neither is copied
+    std::vector<std::byte> header_;
 };
 
 }  // namespace topicfs

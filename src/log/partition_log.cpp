@@ -432,6 +432,7 @@ Result<PartitionStatus> PartitionLog::status() {
     const std::scoped_lock lock(mutex_);
     status.sealed_end = sealed_end();
     status.end = std::max(status.end, status.sealed_end);
+    status.seal = seal_status(status.end - status.sealed_end, *settings_);
     status.damaged = damaged_;
     status.failed = failure_;
     status.head_disk_bytes = head_disk_bytes_;

@@ -22,6 +22,7 @@
 #include "log/read_streams.h"
 #include "log/recovery.h"
 #include "log/recovery_file.h"
+#include "log/seal_pace.h"
 #include "log/segment.h"
 
 #include <topicfs/settings.h>
@@ -45,6 +46,8 @@ public:
     // At that time of the monotonic clock, or as soon after as can be, call seal_due() / flush_due().
     virtual void seal_at(PartitionLog& partition, std::int64_t monotonic_ms) = 0;
     virtual void flush_at(PartitionLog& partition, std::int64_t monotonic_ms) = 0;
+    // Make a checkpoint soon: a partition is not sealed any further until then.
+    virtual void checkpoint_soon() = 0;
 };
 
 struct PartitionEnvironment {
@@ -53,7 +56,8 @@ struct PartitionEnvironment {
     BatchCache& cache;
     BackgroundWork* work = nullptr;  // none: the caller seals
     bool read_only = false;
-    ReadAhead* read_ahead = nullptr;  // none: batches are decoded when they are read
+    ReadAhead* read_ahead = nullptr;      // none: batches are decoded when they are read
+    SealBacklog* seal_backlog = nullptr;  // none: each partition looks at its own only
 };
 
 class PartitionLog : public std::enable_shared_from_this<PartitionLog> {
@@ -142,10 +146,15 @@ private:
     std::string path(const std::string& name) const { return directory_ + "/" + name; }
 
     Result<std::shared_ptr<Segment>> segment_for(const BatchBuilder::Batch& batch, const TopicSettings& settings);
+    std::size_t unsynced_segments() const;
+    bool pause_sealing();
+    void resume_sealing();
+    void note_backlog(std::uint64_t lag);
     Result<void> bound_unsynced();
     void replace_newest(Position base, std::shared_ptr<Segment> segment);
     Result<bool> has_room(Segment& segment, const BatchBuilder::Batch& batch, const TopicSettings& settings);
     Result<void> seal_batch(Head& open, BatchBuilder& builder, const TopicSettings& settings, std::uint32_t bytes);
+    SealStatus seal_status(std::uint64_t lag, const TopicSettings& settings) const;
 
     // By base. A list never changes: one with a segment more or less takes its place, so readers hold it without a
     // lock.
@@ -239,6 +248,13 @@ private:
     HeadPins head_pins_;
     std::atomic<Position> unpunched_from_{};
     std::atomic<bool> punch_waits_{false};  // for the next round of the flusher
+
+    SealPace seal_pace_;               // by seal_mutex_
+    std::uint64_t noted_backlog_ = 0;  // by seal_mutex_: what the store's backlog has of this partition
+    std::atomic<bool> seals_cheaper_{false};
+    std::atomic<int> cheaper_level_{0};  // while that is so
+    std::atomic<std::uint64_t> cheaper_batches_{0};
+    std::atomic<bool> seal_paused_{false};  // until a checkpoint
 
     std::unique_ptr<AppendTimes> times_;
     std::unique_ptr<RecoveryFile> recovery_;

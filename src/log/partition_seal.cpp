@@ -44,6 +44,7 @@ Result<std::uint64_t> PartitionLog::seal_due(BatchBuilder& builder, bool all) {
     }
     std::uint64_t done = 0;
     if (!open || failed_) {
+        note_backlog(0);  // Others need not hurry for what cannot be sealed.
         return done;
     }
     const std::shared_ptr<const TopicSettings> now = settings();
@@ -59,8 +60,14 @@ Result<std::uint64_t> PartitionLog::seal_due(BatchBuilder& builder, bool all) {
         if (!all && unsealed < now->seal_bytes && age < static_cast<std::int64_t>(now->seal_ms)) {
             break;
         }
+        if (!all && pause_sealing()) {
+            return done;
+        }
+        note_backlog(unsealed);
+        seal_pace_.note(unsealed, env_.seal_backlog != nullptr ? env_.seal_backlog->bytes() : 0, now->seal_bytes);
         const auto bytes = static_cast<std::uint32_t>(std::min<std::uint64_t>(unsealed, now->seal_bytes));
         if (auto outcome = seal_batch(*open, builder, *now, bytes); !outcome) {
+            note_backlog(0);
             if (env_.work != nullptr) {
                 const std::int64_t due = env_.clock.monotonic_ms() + kSealRetryMs;
                 seal_scheduled_ = due;
@@ -70,8 +77,47 @@ Result<std::uint64_t> PartitionLog::seal_due(BatchBuilder& builder, bool all) {
         }
         done += bytes;
     }
+    note_backlog(log_end - std::min(log_end, sealed_end()));
     schedule_seal(log_end);
     return done;
+}
+
+// Tells the store's backlog what is unsealed here. What this partition does not say, as it is not sealed, is not known.
+void PartitionLog::note_backlog(std::uint64_t lag) {
+    if (env_.seal_backlog != nullptr) {
+        env_.seal_backlog->change(std::exchange(noted_backlog_, lag), lag);
+    }
+}
+
+// A segment keeps its descriptors until it is synced, and the sealer waits for no sync: where there are too many of
+// them, the flusher is asked for a checkpoint, and sealing goes on after that.
+bool PartitionLog::pause_sealing() {
+    if (env_.work == nullptr || unsynced_segments() < kUnsyncedSegmentsMax) {
+        return false;
+    }
+    seal_scheduled_ = 0;  // Appends need not ask for it.
+    seal_paused_ = true;
+    env_.work->checkpoint_soon();
+    return true;
+}
+
+void PartitionLog::resume_sealing() {
+    if (seal_paused_.exchange(false)) {
+        seal_scheduled_ = INT64_MAX;
+        if (const auto log_end = end()) {
+            schedule_seal(*log_end);
+        }
+    }
+}
+
+SealStatus PartitionLog::seal_status(std::uint64_t lag, const TopicSettings& settings) const {
+    SealStatus status;
+    status.lag_bytes = lag;
+    if (settings.compression_type != Codec::kNone) {
+        status.level = seals_cheaper_ ? cheaper_level_.load() : settings.compression_level();
+    }
+    status.cheaper_batches = cheaper_batches_;
+    return status;
 }
 
 Result<void> PartitionLog::seal_batch(Head& open, BatchBuilder& builder, const TopicSettings& settings,
@@ -88,11 +134,15 @@ Result<void> PartitionLog::seal_batch(Head& open, BatchBuilder& builder, const T
     header.base_position = from.position;
     header.base_offset = from.offset;
     header.times = times_->slice(from.position, from.position + bytes);
+    const int asked_for = settings.compression_level();
+    const int level = seal_pace_.level(settings.compression_type, asked_for);
     TOPICFS_TRY_ASSIGN(const BatchBuilder::Batch batch,
-                       builder.build(std::move(header), settings.compression_type, settings.compression_level(),
-                                     settings.record_delimiter));
+                       builder.build(std::move(header), settings.compression_type, level, settings.record_delimiter));
     TOPICFS_TRY_ASSIGN(const std::shared_ptr<Segment> segment, segment_for(batch, settings));
     TOPICFS_TRY(segment->append_batch(batch.header, batch.bytes));
+    cheaper_level_ = level;
+    seals_cheaper_ = level != asked_for;
+    cheaper_batches_ += seals_cheaper_ ? 1 : 0;
     const std::scoped_lock lock(mutex_);
     sealed_end_offset_ = batch.header.end_offset();
     sealed_end_.store(batch.header.end_position());
@@ -133,15 +183,17 @@ Result<std::shared_ptr<Segment>> PartitionLog::segment_for(const BatchBuilder::B
     return created;
 }
 
-// A segment keeps its descriptors until it is synced. With segments so small that a checkpoint finds many of them, the
-// oldest are synced on the way.
+std::size_t PartitionLog::unsynced_segments() const {
+    const std::shared_ptr<const SegmentList> all = segments();
+    const auto synced =
+        std::find_if(all->rbegin(), all->rend(), [](const auto& s) { return s->synced_bytes() == s->bytes(); });
+    return static_cast<std::size_t>(synced - all->rbegin());
+}
+
+// For callers that are no sealing thread, and wait: the oldest is synced on the way.
 Result<void> PartitionLog::bound_unsynced() {
     const std::shared_ptr<const SegmentList> all = segments();
-    std::size_t unsynced = 0;
-    while (unsynced < all->size() &&
-           (*all)[all->size() - 1 - unsynced]->synced_bytes() < (*all)[all->size() - 1 - unsynced]->bytes()) {
-        ++unsynced;
-    }
+    const std::size_t unsynced = unsynced_segments();
     if (unsynced < kUnsyncedSegmentsMax) {
         return {};
     }
@@ -271,6 +323,7 @@ Result<void> PartitionLog::finish_checkpoint(const Checkpoint& checkpoint) {
     }
     durable_sealed_end_.store(checkpoint.sealed_end);
     times_->forget_before(checkpoint.sealed_end);
+    resume_sealing();
     TOPICFS_TRY_ASSIGN(const std::shared_ptr<Head> open, head());
     const std::uint64_t whole_blocks = (checkpoint.sealed_end - open->base()) / kPunchBlockBytes * kPunchBlockBytes;
     const Position to = open->base() + whole_blocks;

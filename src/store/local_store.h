@@ -78,6 +78,7 @@ private:
     BatchCache cache_{StoreSettings{}.read_cache_bytes};
     Maintenance maintenance_;
     ReadAhead read_ahead_;
+    SealBacklog seal_backlog_;
     PartitionEnvironment partitions_;
     File lock_;
     std::string id_;

@@ -34,6 +34,7 @@ public:
 
     void seal_at(PartitionLog& partition, std::int64_t monotonic_ms) override;
     void flush_at(PartitionLog& partition, std::int64_t monotonic_ms) override;
+    void checkpoint_soon() override { flushes_.wake(); }
 
     // One round now: what was sealed becomes durable and head's copy is given back. Errors are logged and kept in the
     // partitions.

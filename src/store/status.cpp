@@ -55,6 +55,9 @@ void write_partition(JsonWriter& json, std::uint32_t number, const PartitionStat
         .member("stored_bytes", status.stored_bytes())
         .member("head_disk_bytes", status.head_disk_bytes)
         .member("disk_bytes", status.disk_bytes())
+        .member("seal_lag_bytes", status.seal.lag_bytes)
+        .member("seal_level", std::int64_t{status.seal.level})
+        .member("seal_cheaper_batches", status.seal.cheaper_batches)
         .member("segments", std::uint64_t{status.segments.size()})
         .member("last_append_ms", status.last_append.value);
     if (!status.failed.empty()) {

@@ -36,7 +36,8 @@ LocalStore::LocalStore(StoreEnvironment environment, const StoreOptions& options
                   cache_,
                   options.maintenance && !options.read_only ? &maintenance_ : nullptr,
                   options.read_only,
-                  options.maintenance && !options.read_only ? &read_ahead_ : nullptr} {}
+                  options.maintenance && !options.read_only ? &read_ahead_ : nullptr,
+                  &seal_backlog_} {}
 
 LocalStore::~LocalStore() {
     if (const auto closed = close(); !closed) {

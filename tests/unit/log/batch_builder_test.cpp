@@ -18,6 +18,24 @@ TEST_CASE("BatchBuilder: records are counted by the delimiter, and bytes where t
     CHECK(count_records({}, '\n') == 0);
 }
 
+TEST_CASE("BatchBuilder: records are counted right at every length and alignment") {
+    Random random;
+    Bytes bytes = random.bytes(20'000);
+    for (std::byte& byte : bytes) {
+        byte = random.one_in(3) ? byte : std::byte{0xfe};
+    }
+    for (int round = 0; round < 300; ++round) {
+        const std::size_t from = random.between(0, 100);
+        const auto some = std::span<const std::byte>(bytes).subspan(
+            from, round < 150 ? random.between(0, 70) : random.between(0, bytes.size() - from));
+        CAPTURE(random.seed(), from, some.size());
+        CHECK(count_records(some, std::uint8_t{0xfe}) ==
+              static_cast<std::uint64_t>(std::count(some.begin(), some.end(), std::byte{0xfe})));
+    }
+    const Bytes same(1'000'000, std::byte{'x'});  // more in one lane than a byte can count
+    CHECK(count_records(same, 'x') == same.size());
+}
+
 TEST_CASE("BatchBuilder: a batch decodes to what went in, with one builder for all codecs") {
     Random random;
     BatchBuilder builder;

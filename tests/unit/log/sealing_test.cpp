@@ -1,0 +1,130 @@
+// How the sealer keeps up, and that it waits for nobody.
+#include "support/random_content.h"
+#include "unit/log/partition_fixture.h"
+
+#include <atomic>
+#include <functional>
+
+using namespace topicfs;
+using namespace topicfs::test;
+
+namespace {
+
+// Notes what a partition asks for; the test is the threads.
+class NotedWork final : public BackgroundWork {
+public:
+    void seal_at(PartitionLog&, std::int64_t) override { ++seals; }
+    void flush_at(PartitionLog&, std::int64_t) override {}
+    void checkpoint_soon() override { ++checkpoints; }
+
+    std::atomic<int> seals{0};
+    std::atomic<int> checkpoints{0};
+};
+
+struct SealingFixture {
+    explicit SealingFixture(TopicSettings settings) : partition(settings) {
+        partition.kill();
+        auto opened = PartitionLog::open({fs, partition.clock, partition.cache, &work}, kPartitionDirectory,
+                                         std::make_shared<TopicSettings>(settings), false);
+        REQUIRE(opened);
+        partition.log = *opened;
+    }
+    ~SealingFixture() { partition.kill(); }  // before its file system goes
+    SealingFixture(const SealingFixture&) = delete;
+    SealingFixture& operator=(const SealingFixture&) = delete;
+
+    NotedWork work;
+    PartitionFixture partition;
+    FaultFileSystem fs{*partition.real};  // which really syncs
+};
+
+}  // namespace
+
+TEST_CASE("Sealing: too many unsynced segments pause it until a checkpoint, and no sync is waited for") {
+    TopicSettings settings;
+    settings.seal_bytes = 1000;
+    settings.segment_bytes = 4096;
+    settings.compression_type = Codec::kNone;
+    SealingFixture fixture(settings);
+    PartitionFixture& partition = fixture.partition;
+    Random random(1);
+    const Bytes bytes = random.bytes(300'000);
+    REQUIRE(partition.log->append(bytes));
+    int syncs_of_sealer = 0;
+    fixture.fs.observe([&](std::string_view call, const std::string&) {
+        syncs_of_sealer += call.find("sync") == std::string_view::npos ? 0 : 1;
+    });
+    REQUIRE(partition.log->seal_due(partition.builder));
+    CHECK(syncs_of_sealer == 0);
+    CHECK(fixture.work.checkpoints == 1);
+    const Position paused_at = partition.log->sealed_end();
+    CHECK(partition.status().segments.size() == 32);
+    CHECK(paused_at.value < bytes.size());
+    const int asked = fixture.work.seals;
+    REQUIRE(partition.log->append(std::span(bytes).first(5000)));  // does not make the sealer busy
+    CHECK(fixture.work.seals == asked);
+    REQUIRE(partition.log->checkpoint());
+    CHECK(fixture.work.seals == asked + 1);
+    syncs_of_sealer = 0;
+    REQUIRE(partition.log->seal_due(partition.builder));
+    CHECK(partition.log->sealed_end() > paused_at);
+    CHECK(syncs_of_sealer == 0);
+    // Who seals all, to close the store, waits.
+    REQUIRE(partition.log->seal_due(partition.builder, true));
+    CHECK(partition.log->sealed_end().value == 305'000);
+    CHECK(syncs_of_sealer > 0);
+    const std::string expected = to_text(bytes) + to_text(std::span(bytes).first(5000));
+    CHECK((partition.all() == expected));
+}
+
+TEST_CASE("Sealing: far behind it compresses less, says so, and goes back when it has caught up") {
+    TopicSettings settings;
+    settings.seal_bytes = 1000;
+    settings.compression_type = GENERATE(Codec::kLz4, Codec::kZstd);
+    settings.compression_zstd_level = 3;
+    settings.compression_lz4_level = 9;
+    PartitionFixture fixture(settings);
+    const int asked_for = settings.compression_level();
+    Random random(1);
+    const Bytes lines = random.log_lines(60'000);
+    fixture.append(to_text(lines));
+    SealStatus seal = fixture.status().seal;
+    CHECK(seal.lag_bytes == lines.size());
+    CHECK(seal.level == asked_for);
+    CHECK(seal.cheaper_batches == 0);
+    // A failing disk stops it in the middle.
+    fixture.fs.set({.call = "pwrite", .path_part = ".log.", .number = 10, .for_good = true, .system_errno = ENOSPC});
+    REQUIRE_FALSE(fixture.log->seal_due(fixture.builder));
+    fixture.fs.clear();
+    seal = fixture.status().seal;
+    CHECK(seal.lag_bytes == lines.size() - 9000);
+    CHECK(seal.level == 1);
+    CHECK(seal.cheaper_batches == 9);
+    fixture.seal();
+    seal = fixture.status().seal;
+    CHECK(seal.lag_bytes == 0);
+    CHECK(seal.level == asked_for);
+    CHECK(seal.cheaper_batches == 60 - 4);
+    CHECK((fixture.all() == to_text(lines)));
+}
+
+TEST_CASE("Sealing: what cannot be sealed makes nobody else hurry") {
+    PartitionFixture fixture;
+    fixture.settings.seal_bytes = 1000;
+    fixture.kill();
+    SealBacklog backlog;
+    auto opened = PartitionLog::open({fixture.fs, fixture.clock, fixture.cache, nullptr, false, nullptr, &backlog},
+                                     kPartitionDirectory, std::make_shared<TopicSettings>(fixture.settings), false);
+    REQUIRE(opened);
+    fixture.log = *opened;
+    fixture.append(std::string(50'000, 'x'));
+    fixture.fs.set({.call = "pwrite", .path_part = ".log.", .for_good = true, .system_errno = ENOSPC});
+    REQUIRE_FALSE(fixture.log->seal_due(fixture.builder));
+    CHECK(backlog.bytes() == 0);
+    fixture.fs.clear();
+    std::uint64_t most = 0;
+    fixture.fs.observe([&](std::string_view, const std::string&) { most = std::max(most, backlog.bytes()); });
+    fixture.seal();
+    CHECK(most == 50'000);
+    CHECK(backlog.bytes() == 0);
+}

@@ -40,7 +40,8 @@ using EndEntry = Result<std::optional<IndexEntry>> (Segment::*)();
 // How many of the segments, from the first on, have an entry `which` for which `is_before` holds; it must hold for a
 // prefix of them. A segment that has no batches, because all are lost, says nothing and is passed over.
 Result<std::size_t> segments_before(const std::vector<std::shared_ptr<Segment>>& all, EndEntry which,
-                                    const std::function<bool(const IndexEntry&)>& is_before) {
+                                    const std::function<bool(const IndexEntry&)>& is_before,
+                                    const std::function<void(const std::shared_ptr<Segment>&)>& note_use) {
     std::size_t low = 0;
     std::size_t high = all.size();
     while (low < high) {
@@ -49,6 +50,7 @@ Result<std::size_t> segments_before(const std::vector<std::shared_ptr<Segment>>&
         std::size_t probe = middle;
         for (; probe < high && !entry; ++probe) {
             TOPICFS_TRY_ASSIGN(entry, (all[probe].get()->*which)());
+            note_use(all[probe]);
         }
         if (entry && is_before(*entry)) {
             low = probe;
@@ -60,6 +62,15 @@ Result<std::size_t> segments_before(const std::vector<std::shared_ptr<Segment>>&
 }
 
 }  // namespace
+
+// A look-up that had to open a segment leaves as few of them open as a reader does.
+std::function<void(const std::shared_ptr<Segment>&)> PartitionLog::note_probe() {
+    return [this](const std::shared_ptr<Segment>& segment) {
+        if (segment->is_open()) {
+            note_use(segment);
+        }
+    };
+}
 
 Result<std::uint64_t> PartitionLog::count_in_head(Position from, Position to) {
     const auto delimiter = settings()->record_delimiter;
@@ -114,8 +125,9 @@ Result<Found> PartitionLog::find_offset(Offset offset) {
     const SegmentList& all = *listed;
     // The last segment whose first batch begins below the offset: its records are in order, so a binary search does.
     TOPICFS_TRY_ASSIGN(const std::size_t below,
-                       segments_before(all, &Segment::first_entry,
-                                       [&](const IndexEntry& first) { return first.base_offset < offset; }));
+                       segments_before(
+                           all, &Segment::first_entry,
+                           [&](const IndexEntry& first) { return first.base_offset < offset; }, note_probe()));
     std::optional<IndexEntry> entry;
     if (below > 0) {
         TOPICFS_TRY_ASSIGN(entry, all[below - 1]->find_offset(offset));
@@ -178,9 +190,10 @@ Result<Found> PartitionLog::find_time(TimestampMs time) {
     const SealedEnd sealed = sealed_end_pair();
     const std::shared_ptr<const SegmentList> listed = segments();
     const SegmentList& all = *listed;
-    TOPICFS_TRY_ASSIGN(const std::size_t low, segments_before(all, &Segment::last_entry, [&](const IndexEntry& last) {
-                           return last.last_time < time;
-                       }));
+    TOPICFS_TRY_ASSIGN(
+        const std::size_t low,
+        segments_before(
+            all, &Segment::last_entry, [&](const IndexEntry& last) { return last.last_time < time; }, note_probe()));
     for (std::size_t i = low; i < all.size(); ++i) {  // The first, unless all its batches are lost.
         TOPICFS_TRY_ASSIGN(const auto entry, all[i]->find_time(time));
         if (entry && entry->base_position < sealed.position) {

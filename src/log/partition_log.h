@@ -29,6 +29,7 @@
 #include <topicfs/store.h>
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -191,6 +192,7 @@ private:
     };
     Result<RawBytes> raw_bytes(const Piece& piece);
     void note_use(const std::shared_ptr<Segment>& segment);
+    std::function<void(const std::shared_ptr<Segment>&)> note_probe();
     Result<BatchCache::Batch> decoded(const std::shared_ptr<Segment>& segment, const IndexEntry& entry);
     Error damage(Position from, Position to, const std::string& reason);
     Result<void> refresh_if_punched(Position from, bool& again);

@@ -83,6 +83,10 @@ Result<std::shared_ptr<Segment::Files>> Segment::open_files_locked(bool rebuild_
     entries_.store(opened.count, std::memory_order_release);
     const std::scoped_lock lock(files_mutex_);
     files_ = files;
+    if (rebuild_index) {
+        first_known_.reset();
+        last_known_.reset();
+    }
     return files;
 }
 
@@ -162,11 +166,34 @@ Result<std::optional<IndexEntry>> Segment::find_time(TimestampMs time) {
 }
 
 Result<std::optional<IndexEntry>> Segment::first_entry() {
-    return entry_where([](const IndexEntry&) { return false; }, true);
+    return end_entry(false);
 }
 
 Result<std::optional<IndexEntry>> Segment::last_entry() {
-    return entry_where([](const IndexEntry&) { return true; }, false);
+    return end_entry(true);
+}
+
+Result<std::optional<IndexEntry>> Segment::end_entry(bool last) {
+    const std::uint64_t seen_bytes = bytes();
+    std::optional<Numbered>& known = last ? last_known_ : first_known_;
+    {
+        const std::scoped_lock lock(files_mutex_);
+        if (known && (!last || known->bytes == seen_bytes)) {
+            return std::optional(known->entry);
+        }
+    }
+    return with_index([&](Files& files) -> Result<std::optional<IndexEntry>> {
+        const std::uint64_t count = entries_.load(std::memory_order_acquire);
+        if (count == 0) {
+            return std::optional<IndexEntry>();
+        }
+        TOPICFS_TRY_ASSIGN(const IndexEntry entry, files.index->entry(last ? count - 1 : 0));
+        if (!last || entry.file_end() == seen_bytes) {  // else another was appended meanwhile
+            const std::scoped_lock lock(files_mutex_);
+            known = Numbered{seen_bytes, entry};
+        }
+        return std::optional(entry);
+    });
 }
 
 Result<Segment::Decoded> Segment::read_batch(const IndexEntry& entry, BufferPool& buffers) {
@@ -329,6 +356,11 @@ void Segment::close_idle() {
         const std::scoped_lock files_lock(files_mutex_);
         files_.reset();
     }
+}
+
+bool Segment::is_open() const {
+    const std::scoped_lock lock(files_mutex_);
+    return files_ != nullptr;
 }
 
 }  // namespace topicfs

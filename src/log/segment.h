@@ -52,6 +52,8 @@ public:
     Result<std::optional<IndexEntry>> find_offset(Offset offset);
     // The first batch whose last time is at or after `time`.
     Result<std::optional<IndexEntry>> find_time(TimestampMs time);
+    // The first and the last batch. Asked once they are remembered, so that looking for the segment of an offset or a
+    // time among many opens none of them.
     Result<std::optional<IndexEntry>> first_entry();
     Result<std::optional<IndexEntry>> last_entry();
 
@@ -92,6 +94,7 @@ public:
     Result<std::optional<Origin>> origin();
 
     void close_idle();
+    bool is_open() const;
 
 private:
     struct Files {
@@ -108,6 +111,7 @@ private:
     // After the index proved wrong; does nothing where somebody else did it since `seen`.
     Result<void> rebuild_index(const std::shared_ptr<Files>& seen);
     Result<std::optional<IndexEntry>> entry_where(const std::function<bool(const IndexEntry&)>& holds, bool next);
+    Result<std::optional<IndexEntry>> end_entry(bool last);
     template <typename Use>
     auto with_index(Use use) -> decltype(use(std::declval<Files&>()));
 
@@ -116,9 +120,15 @@ private:
     const std::string path_;
     const std::string index_path_;
     const Access access_;
-    std::mutex append_mutex_;  // held to append and to open or rebuild; taken before files_mutex_
-    std::mutex files_mutex_;   // guards files_
+    std::mutex append_mutex_;         // held to append and to open or rebuild; taken before files_mutex_
+    mutable std::mutex files_mutex_;  // guards files_
     std::shared_ptr<Files> files_;
+    struct Numbered {
+        std::uint64_t bytes;  // what bytes() was: with more, another one may be the last
+        IndexEntry entry;
+    };
+    std::optional<Numbered> first_known_;  // by files_mutex_, as is the next
+    std::optional<Numbered> last_known_;
     bool has_tail_ = false;  // by append_mutex_: there may be something behind bytes()
     bool rebuilt_ = false;   // by append_mutex_: the index was rebuilt by this process, a second time is of no use
     std::atomic<std::uint64_t> entries_{0};

@@ -13,7 +13,7 @@
 
 namespace topicfs {
 
-Segment::Segment(FileSystem& fs, std::string directory, Position base, Codec name_codec, std::uint64_t bytes,
+Segment::Segment(FileSystem& fs, const std::string& directory, Position base, Codec name_codec, std::uint64_t bytes,
                  std::uint64_t disk_bytes, Access access)
     : fs_(fs),
       base_(base),

@@ -26,7 +26,7 @@ public:
     enum class Access { kRead, kReadWrite };
 
     // One that is there, with `bytes` of whole batches.
-    Segment(FileSystem& fs, std::string directory, Position base, Codec name_codec, std::uint64_t bytes,
+    Segment(FileSystem& fs, const std::string& directory, Position base, Codec name_codec, std::uint64_t bytes,
             std::uint64_t disk_bytes, Access access);
 
     // Makes the files of an empty one. Their names are durable once the directory is synced.

@@ -44,5 +44,7 @@ extern const CommandSpec kVerifySpec;
 int run_verify(const CommandLine& line);
 extern const CommandSpec kCatSpec;
 int run_cat(const CommandLine& line);
+extern const CommandSpec kBenchSpec;
+int run_bench(const CommandLine& line);
 
 }  // namespace topicfs

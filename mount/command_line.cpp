@@ -88,10 +88,12 @@ Result<CommandLine> parse_command_line(const CommandSpec& spec, std::span<char* 
     if (given.has("help")) {
         return given;
     }
-    if (given.arguments_.size() < spec.arguments.size()) {
+    const bool any_number = !spec.arguments.empty() && spec.arguments.back().any_number;
+    const std::size_t required = spec.arguments.size() - (any_number ? 1 : 0);
+    if (given.arguments_.size() < required) {
         return wrong_use(spec, std::string(spec.arguments[given.arguments_.size()].name) + " is missing");
     }
-    if (given.arguments_.size() > spec.arguments.size()) {
+    if (given.arguments_.size() > required && !any_number) {
         return wrong_use(spec, "'" + given.arguments_[spec.arguments.size()] + "' is one argument too many");
     }
     return given;
@@ -100,8 +102,7 @@ Result<CommandLine> parse_command_line(const CommandSpec& spec, std::span<char* 
 std::string help_text(const CommandSpec& spec) {
     std::string text = "Usage: topicfs " + std::string(spec.name) + " [OPTION]...";
     for (const ArgumentSpec& argument : spec.arguments) {
-        text += ' ';
-        text += argument.name;
+        text += argument.any_number ? " [" + std::string(argument.name) + "]..." : " " + std::string(argument.name);
     }
     text += "\n\n";
     text += spec.summary;

@@ -24,9 +24,10 @@ struct OptionSpec {
 struct ArgumentSpec {
     const char* name;  // in capitals, as the usage line shows it
     const char* meaning;
+    bool any_number = false;  // also none; only of the last argument
 };
 
-// A subcommand as its --help shows it. Every argument is required, in the order given.
+// A subcommand as its --help shows it. Every argument is required, in the order given, but for one of any number.
 struct CommandSpec {
     const char* name;
     const char* summary;  // one line, for `topicfs --help` too
@@ -45,6 +46,7 @@ public:
     // All values given, in order.
     std::vector<std::string> values(std::string_view option) const;
     const std::string& argument(std::size_t n) const { return arguments_.at(n); }
+    const std::vector<std::string>& arguments() const { return arguments_; }
 
 private:
     friend Result<CommandLine> parse_command_line(const CommandSpec& spec, std::span<char* const> words);

@@ -69,12 +69,13 @@ int run(std::span<char* const> words) {
 }  // namespace
 
 std::span<const Command> commands() {
-    static const std::array<Command, 5> kCommands = {{
+    static const std::array<Command, 6> kCommands = {{
         {kMountSpec, run_mount},
         {kUmountSpec, run_umount},
         {kCatSpec, run_cat},
         {kDumpSpec, run_dump},
         {kVerifySpec, run_verify},
+        {kBenchSpec, run_bench},
     }};
     return kCommands;
 }

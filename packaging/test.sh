@@ -34,7 +34,7 @@ while [[ $# -gt 0 ]]; do
 done
 [[ $preset =~ ^(dev|asan-ubsan|tsan)$ ]] || die "no such preset: $preset (dev, asan-ubsan or tsan)"
 
-test_packages=(catch2 ccache lz4 zstd ripgrep rsync strace attr e2fsprogs xfsprogs busybox pv python3 procps)
+test_packages=(catch2 libbenchmark-dev ccache lz4 zstd ripgrep rsync strace attr e2fsprogs xfsprogs busybox pv python3 procps)
 ensure_packages "${build_packages[@]}" "${test_packages[@]}"
 ensure_fuse || say "there is no /dev/fuse: tests that mount are skipped"
 [[ $EUID -eq 0 ]] || say "not root: most tests that mount are skipped"

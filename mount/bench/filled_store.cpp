@@ -65,7 +65,7 @@ Result<StorePair> make_store_pair(const Bench& bench) {
 
 std::string scale_note(const StorePair& stores) {
     return short_number(static_cast<double>(stores.large.bytes())) + "B of data against " +
-           short_number(static_cast<double>(stores.small.bytes())) + "B; the aim speaks of 10 GB against 1 GB";
+           short_number(static_cast<double>(stores.small.bytes())) + "B (the aim is meant for 10 GB against 1 GB)";
 }
 
 }  // namespace topicfs::bench

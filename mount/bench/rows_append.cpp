@@ -20,6 +20,7 @@ namespace {
 constexpr const char* kStore = "store";
 constexpr const char* kTopic = "log";
 constexpr std::size_t kLargeWriteBytes = 1u << 20;
+constexpr Seconds kClientsMax{700};  // more than the longest measurement that can be asked for
 
 AppendWork lines_to(const Bench& bench, const std::string& path) {
     AppendWork work;
@@ -114,33 +115,44 @@ Result<Samples> open_append_close(Bench& bench) {
     return samples;
 }
 
+Result<void> follow_for_ever(const std::string& path, ClientContext& context) {
+    const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file) {
+        return system_error(errno, "open", path);
+    }
+    std::vector<char> buffer(64u << 10);
+    context.wait_for_others();
+    for (;;) {
+        if (::read(file.get(), buffer.data(), buffer.size()) < 0) {
+            return system_error(errno, "read", path);
+        }
+    }
+}
+
+// A topic for each measurement, so that a follower has nothing to catch up with.
+Result<double> append_to_new_topic(const Bench& bench, const TopicMount& mount, const std::string& topic,
+                                   bool with_follower) {
+    TOPICFS_TRY(mount.make_topic(topic));
+    const AppendWork work = lines_to(bench, mount.file(topic));
+    std::vector<Client> clients;
+    clients.push_back({[&](ClientContext& context) { return append_loop(work, bench.payload(), context); }});
+    if (with_follower) {
+        clients.push_back(
+            {[&](ClientContext& context) { return follow_for_ever(mount.file(topic) + "+follow", context); }, true});
+    }
+    TOPICFS_TRY_ASSIGN(const auto reports, run_clients(clients, kClientsMax));
+    TOPICFS_TRY(mount.settle(topic));
+    return operations_per_second({reports.front()});
+}
+
 Result<Samples> beside_follower(Bench& bench) {
     TOPICFS_TRY_ASSIGN(const TopicMount mount, TopicMount::start(bench.scratch(), kStore));
     TOPICFS_TRY(mount.need_passthrough());
-    TOPICFS_TRY(mount.make_topic(kTopic));
-    const AppendWork work = lines_to(bench, mount.file(kTopic));
-    const Client writer{[&](ClientContext& context) { return append_loop(work, bench.payload(), context); }};
-    const Client follower{[&](ClientContext& context) -> Result<void> {
-                              const std::string path = mount.file(kTopic) + "+follow";
-                              const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-                              if (!file) {
-                                  return system_error(errno, "open", path);
-                              }
-                              std::vector<char> buffer(64u << 10);
-                              context.wait_for_others();
-                              for (;;) {
-                                  if (::read(file.get(), buffer.data(), buffer.size()) < 0) {
-                                      return system_error(errno, "read", path);
-                                  }
-                              }
-                          },
-                          true};
-    const auto with_reader = [&]() -> Result<double> {
-        TOPICFS_TRY_ASSIGN(const auto reports, run_clients({writer, follower}, Seconds(120)));
-        TOPICFS_TRY(mount.settle(kTopic));
-        return operations_per_second({reports.front()});
+    unsigned turn = 0;
+    const auto measure = [&](bool with_follower) {
+        return append_to_new_topic(bench, mount, kTopic + std::to_string(turn++), with_follower);
     };
-    return bench.in_turns(with_reader, [&] { return append_and_settle(bench, mount, work, 1); });
+    return bench.in_turns([&] { return measure(true); }, [&] { return measure(false); });
 }
 
 Result<Samples> many_partitions(Bench& bench) {
@@ -148,15 +160,21 @@ Result<Samples> many_partitions(Bench& bench) {
     TOPICFS_TRY_ASSIGN(const TopicMount mount, TopicMount::start(bench.scratch(), kStore));
     TOPICFS_TRY_ASSIGN(const std::string way, mount.write_path());
     TOPICFS_TRY(mount.make_topic(kTopic));
-    TOPICFS_TRY(mount.make_topic("many", {{"num.partitions", std::to_string(count)}}));
+    // What is left of a measurement is sealed soon, so that it is waited for and not met later.
+    TOPICFS_TRY(mount.make_topic("many", {{"num.partitions", std::to_string(count)}, {"seal.ms", "1000"}}));
     const AppendWork one = lines_to(bench, mount.file(kTopic));
     AppendWork many = one;
     many.paths.clear();
     for (unsigned i = 0; i < count; ++i) {
         many.paths.push_back(mount.file("many", i));
     }
-    TOPICFS_TRY_ASSIGN(Samples samples, bench.in_turns([&] { return measure_append(many, bench.payload()); },
-                                                       [&] { return append_and_settle(bench, mount, one, 1); }));
+    const auto to_many = [&]() -> Result<double> {
+        TOPICFS_TRY_ASSIGN(const double speed, measure_append(many, bench.payload()));
+        TOPICFS_TRY(mount.settle("many", 0));
+        return speed;
+    };
+    TOPICFS_TRY_ASSIGN(Samples samples,
+                       bench.in_turns(to_many, [&] { return append_and_settle(bench, mount, one, 1); }));
     samples.note = std::to_string(count) + " partitions; " + way_note(way);
     return samples;
 }
@@ -206,7 +224,7 @@ Result<Samples> beside_cold_reader(Bench& bench) {
     const Client reader{[&](ClientContext& context) { return read_cold(mount.file(kTopic), stored_in, context); },
                         true};
     const auto with_reader = [&]() -> Result<double> {
-        TOPICFS_TRY_ASSIGN(const auto reports, run_clients({writer, reader}, Seconds(120)));
+        TOPICFS_TRY_ASSIGN(const auto reports, run_clients({writer, reader}, kClientsMax));
         TOPICFS_TRY(mount.settle(kTopic));
         return operations_per_second({reports.front()});
     };

@@ -132,7 +132,11 @@ Result<Samples> look_up_pairs(Bench& bench, const StorePair& stores, bool by_tim
     TOPICFS_TRY_ASSIGN(Samples samples,
                        bench.in_turns([&] { return look_ups_in_child(bench, stores.large, by_time); },
                                       [&] { return look_ups_in_child(bench, stores.small, by_time); }));
-    samples.note = scale_note(stores) + "; each goes to another batch, in the page cache and not decoded";
+    constexpr std::uint64_t kEngineCacheBytes = 32u << 20;
+    samples.note = scale_note(stores) + "; each look-up goes to another batch, in the page cache";
+    samples.note += stores.small.bytes() < 2 * kEngineCacheBytes
+                        ? "; the smaller data fit the cache of decoded batches, so more --data is needed"
+                        : "";
     return samples;
 }
 

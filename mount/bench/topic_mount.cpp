@@ -26,7 +26,6 @@ constexpr Seconds kStartMax{60};
 constexpr Seconds kEndMax{30};
 constexpr Seconds kSettleMax{10};
 constexpr std::chrono::milliseconds kPoll{2};
-constexpr std::uint64_t kUnsealedBytesMax = 1u << 20;  // of a partition: below it no batch is due
 
 Result<std::string> read_all(const std::string& path) {
     const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -184,13 +183,12 @@ Result<void> TopicMount::need_passthrough() const {
     return {};
 }
 
-Result<void> TopicMount::settle(const std::string& topic) const {
+Result<void> TopicMount::settle(const std::string& topic, std::uint64_t unsealed_max) const {
     const auto wait = [&](ClientReport&) -> Result<void> {
         const auto deadline = std::chrono::steady_clock::now() + kSettleMax;
         while (std::chrono::steady_clock::now() < deadline) {
             TOPICFS_TRY_ASSIGN(const std::string status, read_all(mount_point_ + "/" + topic + "/.status"));
-            if (sum_of_members(status, "end_position") - sum_of_members(status, "sealed_position") <
-                kUnsealedBytesMax) {
+            if (sum_of_members(status, "end_position") - sum_of_members(status, "sealed_position") <= unsealed_max) {
                 return {};
             }
             TOPICFS_TRY(pause_for(std::chrono::milliseconds(10)));

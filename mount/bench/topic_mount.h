@@ -43,9 +43,10 @@ public:
     Result<std::string> write_path() const;
     // An error with the reason where appends do not pass through.
     Result<void> need_passthrough() const;
-    // Waits, at most some seconds, until less than a batch of the topic is unsealed, so that the sealer is not at work
-    // while something else is measured. For topics of one partition.
-    Result<void> settle(const std::string& topic) const;
+    // Waits, at most some seconds, until no more than so many bytes of the topic are unsealed (of one partition: less
+    // than a batch), so that the sealer is not at work while something else is measured.
+    static constexpr std::uint64_t kLessThanABatch = (1u << 20) - 1;
+    Result<void> settle(const std::string& topic, std::uint64_t unsealed_max = kLessThanABatch) const;
 
     pid_t pid() const { return daemon_.pid(); }
     Result<void> wait_until_ready();

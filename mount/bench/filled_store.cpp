@@ -1,10 +1,12 @@
 #include "mount/bench/filled_store.h"
 
 #include "mount/bench/clients.h"
-#include "mount/bench/stop.h"
+#include "store/local_store.h"
+
+#include <sys/stat.h>
 
 #include <algorithm>
-#include <chrono>
+#include <cerrno>
 #include <filesystem>
 #include <system_error>
 
@@ -14,38 +16,46 @@ namespace {
 
 constexpr std::size_t kBlockBytes = 1u << 20;
 constexpr Seconds kFillMax{600};
-constexpr std::uint64_t kUnsealedBytesMax = 64u << 20;  // so that head does not grow to the whole
+constexpr std::uint64_t kBlocksBetweenSeals = 64;  // so that head does not grow to the whole
+// Between two batches. As fast as they can be written many would have the same time, and a look-up of it would always
+// end at the first of them.
+constexpr std::int64_t kBatchMs = 1000;
 
-Result<void> wait_until_sealed(Partition& partition, std::uint64_t unsealed_max) {
-    for (;;) {
-        TOPICFS_TRY_ASSIGN(const PartitionStatus status, partition.status());
-        if (status.end - status.sealed_end <= unsealed_max) {
-            return {};
-        }
-        TOPICFS_TRY(pause_for(std::chrono::milliseconds(5)));
+Result<void> fill(const Payload& payload, const std::string& path, std::uint64_t blocks, TimestampMs first_time) {
+    if (::mkdir(path.c_str(), 0700) != 0) {
+        return system_error(errno, "make a folder", path);
     }
-}
-
-Result<void> fill(const Payload& payload, const std::string& path, std::uint64_t bytes) {
-    TOPICFS_TRY_ASSIGN(const auto store, open_store(path));
-    TOPICFS_TRY_ASSIGN(const auto topic, store->create_topic(kFilledTopic));
+    ManualClock clock(first_time);
+    StoreEnvironment environment;
+    TOPICFS_TRY_ASSIGN(environment.fs, open_file_system(path));
+    environment.clock = &clock;
+    environment.directory = path;
+    environment.boot_id = "none";  // without meaning after a clean end
+    StoreOptions options;
+    options.maintenance = false;
+    TOPICFS_TRY_ASSIGN(const auto store, LocalStore::open(std::move(environment), options));
+    TOPICFS_TRY_ASSIGN(const auto topic, static_cast<Store&>(*store).create_topic(kFilledTopic));
     TOPICFS_TRY_ASSIGN(const auto partition, topic->partition(0));
-    for (std::uint64_t n = 0; n * kBlockBytes < bytes; ++n) {
+    for (std::uint64_t n = 0; n < blocks; ++n) {
         TOPICFS_TRY(partition->append(std::as_bytes(std::span(payload.block(n, kBlockBytes)))));
-        if (n % (kUnsealedBytesMax / kBlockBytes) == 0) {
-            TOPICFS_TRY(wait_until_sealed(*partition, kUnsealedBytesMax));
+        clock.advance(kBatchMs);
+        if (n % kBlocksBetweenSeals == kBlocksBetweenSeals - 1) {
+            TOPICFS_TRY(store->maintain(true));
         }
     }
-    TOPICFS_TRY(wait_until_sealed(*partition, kBlockBytes - 1));
+    TOPICFS_TRY(store->maintain(true));
     return store->close();
 }
 
 }  // namespace
 
 Result<FilledStore> FilledStore::make(const Bench& bench, const std::string& name, std::uint64_t bytes) {
-    const std::uint64_t whole = std::max<std::uint64_t>(1, bytes / kBlockBytes) * kBlockBytes;
-    FilledStore store(name, bench.scratch() + "/" + name, whole);
-    TOPICFS_TRY(run_client([&](ClientReport&) { return fill(bench.payload(), store.path_, whole); }, kFillMax));
+    const std::uint64_t blocks = std::max<std::uint64_t>(1, bytes / kBlockBytes);
+    FilledStore store(name, bench.scratch() + "/" + name, blocks * kBlockBytes);
+    store.last_time_ = system_clock().now();
+    store.first_time_ = store.last_time_ + -kBatchMs * static_cast<std::int64_t>(blocks - 1);
+    TOPICFS_TRY(run_client([&](ClientReport&) { return fill(bench.payload(), store.path_, blocks, store.first_time_); },
+                           kFillMax));
     return store;
 }
 

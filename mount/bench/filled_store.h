@@ -6,10 +6,11 @@
 
 #include "mount/bench/bench.h"
 
-#include <topicfs/store.h>
+#include <topicfs/types.h>
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 namespace topicfs::bench {
 
@@ -21,13 +22,20 @@ class FilledStore {
 public:
     static Result<FilledStore> make(const Bench& bench, const std::string& name, std::uint64_t bytes);
     FilledStore(FilledStore&& other) noexcept
-        : name_(std::move(other.name_)), path_(std::exchange(other.path_, {})), bytes_(other.bytes_) {}
+        : name_(std::move(other.name_)),
+          path_(std::exchange(other.path_, {})),
+          bytes_(other.bytes_),
+          first_time_(other.first_time_),
+          last_time_(other.last_time_) {}
     FilledStore& operator=(FilledStore&&) = delete;
     ~FilledStore();
 
     const std::string& name() const { return name_; }
     const std::string& path() const { return path_; }
     std::uint64_t bytes() const { return bytes_; }
+    // Of the first batch and of the last: they lie evenly between.
+    TimestampMs first_time() const { return first_time_; }
+    TimestampMs last_time() const { return last_time_; }
 
 private:
     FilledStore(std::string name, std::string path, std::uint64_t bytes)
@@ -35,6 +43,8 @@ private:
     std::string name_;
     std::string path_;
     std::uint64_t bytes_;
+    TimestampMs first_time_;
+    TimestampMs last_time_;
 };
 
 // The larger store and one of a tenth.

@@ -161,7 +161,7 @@ Result<Samples> many_partitions(Bench& bench) {
     TOPICFS_TRY_ASSIGN(const std::string way, mount.write_path());
     TOPICFS_TRY(mount.make_topic(kTopic));
     // What is left of a measurement is sealed soon, so that it is waited for and not met later.
-    TOPICFS_TRY(mount.make_topic("many", {{"num.partitions", std::to_string(count)}, {"seal.ms", "1000"}}));
+    TOPICFS_TRY(mount.make_topic("many", {{"seal.ms", "1000"}}, count));
     const AppendWork one = lines_to(bench, mount.file(kTopic));
     AppendWork many = one;
     many.paths.clear();

@@ -101,17 +101,8 @@ Result<double> look_ups(const FilledStore& filled, double seconds, bool by_time)
     TOPICFS_TRY_ASSIGN(const PartitionStatus status, partition->status());
     TOPICFS_TRY_ASSIGN(const Found last, partition->find_offset(status.end_offset));
     const auto records = static_cast<double>(last.offset.value);
-    // Every batch is younger than its segment's first; which times there are is told by looking from the front.
-    TimestampMs first_time = status.last_append;
-    constexpr std::int64_t kLongestMs = 3600 * 1000;
-    for (std::int64_t back = 1; back < kLongestMs; back *= 2) {
-        first_time = status.last_append + -back;
-        TOPICFS_TRY_ASSIGN(const Found found, partition->find_time(first_time));
-        if (found.position == status.start) {
-            break;
-        }
-    }
-    const auto span = static_cast<double>(status.last_append - first_time);
+    const TimestampMs first_time = filled.first_time();
+    const auto span = static_cast<double>(filled.last_time() - first_time);
     return look_up_all_over(seconds, [&](double share) -> Result<Found> {
         if (by_time) {
             return partition->find_time(first_time + static_cast<std::int64_t>(share * span));

@@ -124,7 +124,11 @@ Result<void> TopicMount::wait_until_ready() {
             return died();
         }
     }
-    TOPICFS_TRY(read_text(mount_point_ + "/.status"));
+    // A name that costs nothing to look up, however much there is in the store.
+    TOPICFS_TRY(run_client([&](ClientReport&) -> Result<void> {
+        const std::string path = mount_point_ + "/.config";
+        return ::access(path.c_str(), F_OK) == 0 ? Result<void>() : system_error(errno, "look up", path);
+    }));
     return {};
 }
 
@@ -151,21 +155,28 @@ Result<std::string> TopicMount::read_text(const std::string& path) const {
     return text;
 }
 
-Result<void> TopicMount::make_topic(const std::string& topic, const TopicSettingsText& settings) const {
-    TOPICFS_TRY(run_client([&](ClientReport&) -> Result<void> {
+Result<void> TopicMount::make_topic(const std::string& topic, const TopicSettingsText& settings,
+                                    unsigned partitions) const {
+    const auto make = [&](ClientReport&) -> Result<void> {
         const std::string directory = mount_point_ + "/" + topic;
+        const std::string configuration = directory + "/.config/";
+        // As what new topics begin with: all are made durable together then, and one by one if they come later.
+        TOPICFS_TRY(write_setting(mount_point_ + "/.config/num.partitions", std::to_string(partitions)));
         if (::mkdir(directory.c_str(), 0755) != 0) {
             return system_error(errno, "make", directory);
         }
         for (const auto& [name, value] : settings) {
-            const Result<void> set = write_setting(directory + "/.config/" + name, value);
+            std::string path = configuration;
+            path += name;
+            const Result<void> set = write_setting(path, value);
             const bool only_way = name == "write.path" && value != "passthrough";
             if (!set && !(only_way && set.error().system_errno == ENOENT)) {
                 return set.error();
             }
         }
         return {};
-    }));
+    };
+    TOPICFS_TRY(run_client(make));
     return {};
 }
 

@@ -33,9 +33,10 @@ public:
 
     // The store stays for another mount of it.
     void keep_store() { keep_store_ = true; }
-    // A topic with these settings. Where the mount lacks one of them, its name is in the error; `write.path` may be
-    // missing where it asks for what is the only way.
-    Result<void> make_topic(const std::string& topic, const TopicSettingsText& settings = {}) const;
+    // A topic with so many partitions and these settings. Where the mount lacks one of them, its name is in the error;
+    // `write.path` may be missing where it asks for what is the only way.
+    Result<void> make_topic(const std::string& topic, const TopicSettingsText& settings = {},
+                            unsigned partitions = 1) const;
     std::string file(const std::string& topic, unsigned partition = 0) const {
         return mount_point_ + "/" + topic + "/" + std::to_string(partition);
     }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <filesystem>
 #include <string>
 #include <system_error>
@@ -24,6 +25,7 @@ const CommandSpec kMountSpec = {
     {{"options", 'o', "LIST",
       "comma-separated mount options: ro, noexec, noatime, allow_other\n"
       "(nosuid, nodev and default_permissions are always on)"},
+     {"verbose", 'v', nullptr, "say which way appends take, and why"},
      {"foreground", 'f', nullptr, "stay on the terminal; log to stderr"},
      {"log-level", 0, "LEVEL", "debug, info (the default), warning or error"},
      {"log-file", 0, "FILE", "append the log to FILE in place of syslog"},
@@ -115,6 +117,8 @@ int run_mount(const CommandLine& line) {
     const StartOutcome& outcome = *daemonized->outcome;
     if (outcome.exit_status != kExitDone) {
         warn(outcome.message);
+    } else if (line.has("verbose")) {
+        std::printf("%s: %s\n", options->mount.mount_point.c_str(), outcome.message.c_str());
     }
     return outcome.exit_status;
 }

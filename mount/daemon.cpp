@@ -3,6 +3,8 @@
 #include "command.h"
 #include "session.h"
 
+#include "store/local_store.h"
+
 #include <topicfs/store.h>
 
 #include <fcntl.h>
@@ -29,6 +31,9 @@ namespace {
 
 // How long those who have files open are still served after a signal.
 constexpr int kGraceMs = 5000;
+// How long for the files to be closed by those who were told that it ends.
+constexpr int kReleaseMs = 200;
+constexpr int kReleasePollMs = 5;
 
 // As many descriptors as we may have: each writer and each segment that is being read takes one.
 void raise_descriptor_limit() {
@@ -104,11 +109,12 @@ public:
     }
 
 private:
-    enum class Woken { kSignal, kEnded, kTimeout };
+    enum class Woken { kSignal, kEnded, kTimeout, kMountsChanged };
 
     Woken wait(int timeout_ms) {
         while (true) {
-            std::array<pollfd, 2> polled = {{{ended_.get(), POLLIN, 0}, {signals_.get(), POLLIN, 0}}};
+            std::array<pollfd, 3> polled = {
+                {{ended_.get(), POLLIN, 0}, {signals_.get(), POLLIN, 0}, {mount_table_.get(), POLLPRI, 0}}};
             const int ready = ::poll(polled.data(), polled.size(), timeout_ms);
             if (polled[0].revents != 0) {
                 return Woken::kEnded;
@@ -121,11 +127,27 @@ private:
             if (ready == 0) {
                 return Woken::kTimeout;
             }
+            if (polled[2].revents != 0) {
+                return Woken::kMountsChanged;
+            }
         }
     }
 
     void run() {
-        if (wait(-1) == Woken::kEnded) {
+        Woken woken = Woken::kMountsChanged;
+        while ((woken = wait(-1)) == Woken::kMountsChanged) {
+            if (!is_still_mounted(mount_)) {
+                // Detached while in use: files that are open stay, but nobody is to wait in them for ever.
+                session_.end_follows();
+                mount_table_ = Fd();
+            }
+        }
+        if (woken == Woken::kEnded) {
+            return;
+        }
+        mount_table_ = Fd();
+        session_.end_follows();
+        if (!wait_for_releases()) {
             return;
         }
         if (is_still_mounted(mount_)) {
@@ -136,8 +158,20 @@ private:
             return;
         }
         log_warning(mount_.mount_point + ": " + std::to_string(session_.open_handle_count()) +
-                    " files are still open; they get errors from now on");
+                    " files are still open; reads get errors from now on");
         session_.stop();
+    }
+
+    // Whoever followed a log has got end-of-file; the kernel says that he has closed it a moment later. False where the
+    // session has ended.
+    bool wait_for_releases() {
+        for (int waited_ms = 0; waited_ms < kReleaseMs && session_.open_handle_count() > 0;
+             waited_ms += kReleasePollMs) {
+            if (wait(kReleasePollMs) == Woken::kEnded) {
+                return false;
+            }
+        }
+        return true;
     }
 
     void take_mount_away() {
@@ -154,6 +188,7 @@ private:
 
     Fd signals_;
     Fd ended_;
+    Fd mount_table_{::open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC)};  // polled: it changes when mounts do
     Session& session_;
     const MountEntry& mount_;
     std::thread thread_;
@@ -177,10 +212,13 @@ Result<void> serve(const DaemonOptions& options, Store& store, Fd signals, Start
     SessionOptions session_options;
     session_options.mount_point = mount.mount_point;
     session_options.data_directory = options.mount.source;
-    session_options.on_ready = [&mount, report] {
-        log_info(mount.source + " is mounted at " + mount.mount_point + "; appends go through the daemon");
+    session_options.probe_file = options.mount.source + "/" + kStoreFileName;
+    session_options.on_ready = [&mount, report](const std::string& no_passthrough) {
+        const std::string path = no_passthrough.empty() ? "appends stay in the kernel (passthrough)"
+                                                        : "appends go through the daemon: " + no_passthrough;
+        log_info(mount.source + " is mounted at " + mount.mount_point + "; " + path);
         if (report != nullptr) {
-            report->ready();
+            report->ready(path);
         }
     };
     Result<void> outcome;

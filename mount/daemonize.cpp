@@ -65,6 +65,8 @@ void open_standard_descriptors() {
 }
 
 Result<Daemonized> daemonize(const std::string& log_file) {
+    // What the caller has open he may close: a daemon that kept it for ever could hold a file of its own mount, say.
+    ::close_range(STDERR_FILENO + 1, ~0U, 0);
     const Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
     if (!null) {
         return system_error(errno, "open", "/dev/null");

@@ -17,7 +17,8 @@ namespace topicfs {
 class StartReport {
 public:
     explicit StartReport(Fd pipe) : pipe_(std::move(pipe)) {}
-    void ready() { send(0, {}); }
+    // `message` is for who wants to know more.
+    void ready(const std::string& message) { send(0, message); }
     // `exit_status` is not 0.
     void failed(int exit_status, const std::string& message) { send(exit_status, message); }
 

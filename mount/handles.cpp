@@ -4,6 +4,12 @@
 
 namespace topicfs {
 
+Handle::~Handle() {
+    if (poll != nullptr) {
+        fuse_pollhandle_destroy(poll);
+    }
+}
+
 std::shared_ptr<Handle> HandleTable::add(std::shared_ptr<Handle> handle) {
     const std::lock_guard lock(mutex_);
     handle->number = next_number_++;

@@ -10,6 +10,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "mount/backings.h"
+#include "mount/fuse_api.h"
 #include "mount/nodes.h"
 
 namespace topicfs {
@@ -17,16 +19,24 @@ namespace topicfs {
 struct Handle {
     Handle(std::shared_ptr<const Node> opened_node, int open_flags) : node(std::move(opened_node)), flags(open_flags) {}
 
+    ~Handle();
+    Handle(const Handle&) = delete;
+    Handle& operator=(const Handle&) = delete;
+
     std::uint64_t number = 0;
     const std::shared_ptr<const Node> node;
-    const int flags;  // of open(2)
+    const int flags;                   // of open(2)
+    std::shared_ptr<Backing> backing;  // where writes stay in the kernel
+    bool is_counted_writer = false;    // Backings knows of it
 
     std::atomic<bool> damage_logged = false;  // a reader that tries again and again must not fill the log
 
     // One open can be used by many threads: this guards what follows.
     std::mutex mutex;
-    std::string text;                // of .status and .config files: what a reader sees, as it was at the open
-    std::vector<std::string> names;  // of the root directory: what a reader of it sees, as it was at its begin
+    std::string text;                 // of .status and .config files: what a reader sees, as it was at the open
+    std::vector<std::string> names;   // of the root directory: what a reader of it sees, as it was at its begin
+    Position next_position;           // of +follow files: where the next read will begin
+    fuse_pollhandle* poll = nullptr;  // of +follow files: the latest that the kernel gave
 };
 
 // Any thread.

@@ -21,4 +21,7 @@ bool is_reserved_name(std::string_view name);
 // statfs(2) promises 249 bytes everywhere: ENAMETOOLONG.
 Result<void> check_name_length(std::string_view name);
 
+// What the name of a partition ends in whose reads wait for more.
+inline constexpr std::string_view kFollowSuffix = "+follow";
+
 }  // namespace topicfs

@@ -1,6 +1,7 @@
 #include "mount/node_attributes.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace topicfs {
 
@@ -42,8 +43,34 @@ Attributes owning_attributes(const Store& store, const Node& node) {
     return node.topic ? node.topic->attributes() : store.attributes();
 }
 
+std::vector<std::uint32_t> config_settings(const Node& directory) {
+    std::vector<std::uint32_t> settings(topic_setting_infos().size());
+    std::iota(settings.begin(), settings.end(), 0U);
+    for (std::uint32_t i = 0; !directory.topic && i < store_setting_infos().size(); ++i) {
+        settings.push_back(kStoreSettingsFrom + i);
+    }
+    return settings;
+}
+
+const SettingInfo& config_info(std::uint32_t setting) {
+    return setting < kStoreSettingsFrom ? topic_setting_infos()[setting]
+                                        : store_setting_infos()[setting - kStoreSettingsFrom];
+}
+
+Result<void> set_setting(Store& store, const Node& node, std::string_view text) {
+    const char* key = config_info(node.setting).key;
+    if (node.setting >= kStoreSettingsFrom) {
+        return store.set_store_setting(key, text);
+    }
+    return node.topic ? node.topic->set(key, text) : store.set_default(key, text);
+}
+
 Result<std::string> setting_text(const Store& store, const Node& node) {
-    const char* key = topic_setting_infos()[node.setting].key;
+    const char* key = config_info(node.setting).key;
+    if (node.setting >= kStoreSettingsFrom) {
+        TOPICFS_TRY_ASSIGN(std::string text, store.store_setting(key));
+        return text + '\n';
+    }
     const TopicSettings settings = node.topic ? node.topic->settings() : store.default_settings();
     TOPICFS_TRY_ASSIGN(std::string text, get_setting(settings, key));
     return text + '\n';
@@ -81,6 +108,7 @@ Result<struct stat> node_attributes(Store& store, const Node& node) {
             break;
         case NodeKind::kReader:
         case NodeKind::kWriter:
+        case NodeKind::kBackedWriter:
             to.st_mode = S_IFREG | attributes.mode;
             TOPICFS_TRY(set_partition_size(to, node));
             break;

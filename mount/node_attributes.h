@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "mount/nodes.h"
 
@@ -21,6 +23,15 @@ double entry_seconds(const Node& node);
 
 // Owner and mode of the directory that the node belongs to: its topic's, or the root's.
 Attributes owning_attributes(const Store& store, const Node& node);
+
+// The keys of a `.config` directory, by the numbers that Node::setting and inode numbers are made of: first the
+// settings of topics, then, in the root's only, from kStoreSettingsFrom on those of the store.
+inline constexpr std::uint32_t kStoreSettingsFrom = 0x700;
+std::vector<std::uint32_t> config_settings(const Node& directory);
+const SettingInfo& config_info(std::uint32_t setting);
+
+// Sets what the node stands for; as Topic::set() and its like in Store.
+Result<void> set_setting(Store& store, const Node& node, std::string_view text);
 
 // The text of a `.config` file: the value and a newline.
 Result<std::string> setting_text(const Store& store, const Node& node);

@@ -25,6 +25,7 @@ std::uint64_t index_of(const Node& node) {
             return kTopicIndex;
         case NodeKind::kReader:
         case NodeKind::kWriter:
+        case NodeKind::kBackedWriter:
             return kPartitionIndex + node.partition->number();
         case NodeKind::kConfigDirectory:
             return kConfigIndex;
@@ -54,8 +55,8 @@ NodeTable::NodeTable() {
 }
 
 NodeTable::Key NodeTable::key_of(const Node& node) {
-    // There is one writer node: it keeps the log start that it was made with for as long as the kernel knows it.
-    return {node.kind, inode_number(node), node.kind == NodeKind::kReader ? node.start.value : 0};
+    // A node that others share keeps the log start that it was made with for as long as the kernel knows it.
+    return {node.kind, inode_number(node), node.kind == NodeKind::kReader ? node.start.value : 0, node.follow};
 }
 
 std::shared_ptr<const Node> NodeTable::find(NodeId id) const {
@@ -64,25 +65,64 @@ std::shared_ptr<const Node> NodeTable::find(NodeId id) const {
     return found == nodes_.end() ? nullptr : found->second.node;
 }
 
+NodeTable::Known* NodeTable::find_locked(const Node& wanted, const Key& key) {
+    if (wanted.id != 0) {
+        const auto preferred = nodes_.find(wanted.id);
+        if (preferred != nodes_.end() && key_of(*preferred->second.node) == key) {
+            return &preferred->second;
+        }
+    }
+    // The latest, as the kernel's directory cache has that.
+    const auto found = ids_.find(key);
+    return found == ids_.end() ? nullptr : &nodes_.at(*found->second.rbegin());
+}
+
 std::shared_ptr<const Node> NodeTable::look_up(const Node& wanted) {
     const Key key = key_of(wanted);
     const std::lock_guard lock(mutex_);
-    if (const auto found = ids_.find(key); found != ids_.end()) {
-        Known& known = nodes_.at(found->second);
-        ++known.look_ups;
-        return known.node;
+    if (Known* known = find_locked(wanted, key); known != nullptr) {
+        ++known->look_ups;
+        return known->node;
     }
     auto node = std::make_shared<Node>(wanted);
     node->id = next_id_;
-    const auto inserted = ids_.emplace(key, node->id).first;
+    ids_[key].insert(node->id);
     try {
-        nodes_.emplace(node->id, Known{node, 1});
+        nodes_.emplace(node->id, Known{node, 1, 0});
     } catch (...) {
-        ids_.erase(inserted);
+        erase_id_locked(key, node->id);
         throw;
     }
     ++next_id_;
     return node;
+}
+
+void NodeTable::erase_id_locked(const Key& key, NodeId id) {
+    const auto found = ids_.find(key);
+    if (found != ids_.end() && found->second.erase(id) > 0 && found->second.empty()) {
+        ids_.erase(found);
+    }
+}
+
+bool NodeTable::open(NodeId id) {
+    const std::lock_guard lock(mutex_);
+    const auto found = nodes_.find(id);
+    if (found == nodes_.end()) {
+        return true;
+    }
+    Known& known = found->second;
+    if (known.node->is_exclusive() && known.opens == 0) {
+        erase_id_locked(key_of(*known.node), id);
+    }
+    return ++known.opens == 1;
+}
+
+void NodeTable::close(NodeId id) {
+    const std::lock_guard lock(mutex_);
+    const auto found = nodes_.find(id);
+    if (found != nodes_.end() && found->second.opens > 0 && --found->second.opens == 0) {
+        ids_[key_of(*found->second.node)].insert(id);
+    }
 }
 
 void NodeTable::forget(NodeId id, std::uint64_t look_ups) {
@@ -98,7 +138,7 @@ void NodeTable::forget(NodeId id, std::uint64_t look_ups) {
         return;
     }
     gone = std::move(found->second.node);
-    ids_.erase(key_of(*gone));
+    erase_id_locked(key_of(*gone), id);
     nodes_.erase(found);
 }
 

@@ -2,9 +2,15 @@
 //
 // Ids are numbers that are given out once and never again, so that a daemon that takes over a mount could know them; an
 // address would mean nothing to it. A node stays for as long as the kernel has looked it up more often than it has
-// forgotten it. A partition has reader nodes, one for each log start at which it was looked up (so that an open file
-// keeps its positions when the log start moves), and one writer node, which keeps large writes whole: the kernel cuts
-// them at 1 MiB and holds the node's lock meanwhile.
+// forgotten it. A partition has reader nodes, which stand for the log start at which they were looked up (so that an
+// open file keeps its positions when the log start moves); one writer node for all writes that come to the daemon,
+// which keeps large writes whole: the kernel cuts them at 1 MiB and holds the node's lock meanwhile; and backed writer
+// nodes, whose writes stay in the kernel.
+//
+// A reader or backed writer node that is open is given to no other look-up, so that each open has a node of its own.
+// Readers by splice(2) need that: the kernel reads for them by pages, and pads the page at the end with NULs up to the
+// size that the node has then, which another's look-up may just have raised. For writers an fsync of one does not stop
+// another: it holds the node's lock.
 #pragma once
 
 #include <topicfs/store.h>
@@ -15,11 +21,12 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <unordered_map>
 
 namespace topicfs {
 
-enum class NodeKind { kRoot, kTopic, kReader, kWriter, kConfigDirectory, kConfigKey, kStatus };
+enum class NodeKind { kRoot, kTopic, kReader, kWriter, kBackedWriter, kConfigDirectory, kConfigKey, kStatus };
 
 using NodeId = std::uint64_t;
 inline constexpr NodeId kRootNode = 1;
@@ -31,12 +38,17 @@ struct Node {
     std::shared_ptr<Topic> topic;          // none for the root, its .config and its .status
     std::shared_ptr<Partition> partition;  // of readers and writers
     Position start;                        // of readers and writers: what offset 0 of the file is
-    std::uint32_t setting = 0;             // of keys: an index into topic_setting_infos()
+    bool follow = false;                   // of readers: a read at the end waits
+    std::uint32_t setting = 0;             // of keys: see config_info()
 
     bool is_directory() const {
         return kind == NodeKind::kRoot || kind == NodeKind::kTopic || kind == NodeKind::kConfigDirectory;
     }
-    bool is_partition() const { return kind == NodeKind::kReader || kind == NodeKind::kWriter; }
+    bool is_partition() const {
+        return kind == NodeKind::kReader || kind == NodeKind::kWriter || kind == NodeKind::kBackedWriter;
+    }
+    // Whether an open has it to itself.
+    bool is_exclusive() const { return kind == NodeKind::kReader || kind == NodeKind::kBackedWriter; }
 };
 
 // st_ino: the same for all nodes of a partition (else tail -F would take a reader node that is new for a file that is
@@ -52,8 +64,13 @@ public:
     // The node that has this id; none where the kernel does not know it (any more).
     std::shared_ptr<const Node> find(NodeId id) const;
 
-    // The node for what `wanted` says (its id is not looked at), made where there is none; counts one look-up.
+    // A node for what `wanted` says, made where there is none; counts one look-up. Of exclusive ones it is the one with
+    // wanted.id, if that is one of them, else one that is not open.
     std::shared_ptr<const Node> look_up(const Node& wanted);
+
+    // An open of the node begins, and ends. The first says whether nobody else has it open.
+    bool open(NodeId id);
+    void close(NodeId id);
 
     // Takes `look_ups` back; a node without any goes. Unknown ids and the root are left alone.
     void forget(NodeId id, std::uint64_t look_ups);
@@ -67,18 +84,22 @@ private:
         NodeKind kind;
         std::uint64_t inode;
         std::uint64_t start;
+        bool follow;
         friend auto operator<=>(const Key&, const Key&) = default;
     };
     struct Known {
         std::shared_ptr<const Node> node;
         std::uint64_t look_ups = 0;
+        std::size_t opens = 0;
     };
     static Key key_of(const Node& node);
+    Known* find_locked(const Node& wanted, const Key& key);
+    void erase_id_locked(const Key& key, NodeId id);
 
     mutable std::mutex mutex_;
     NodeId next_id_ = kRootNode + 1;
     std::unordered_map<NodeId, Known> nodes_;
-    std::map<Key, NodeId> ids_;
+    std::map<Key, std::set<NodeId>> ids_;  // without exclusive ones that are open
 };
 
 }  // namespace topicfs

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 namespace topicfs {
@@ -40,8 +41,7 @@ void on_initialise(void* operations, fuse_conn_info* connection) {
 }
 
 // Everything that is not here answers ENOSYS, which the kernel remembers: extended attributes (it would ask for
-// security.capability at every write), poll (partitions are always readable then, as POSIX says of files), access (the
-// kernel checks), copy_file_range (the kernel copies by itself).
+// security.capability at every write), access (the kernel checks), copy_file_range (the kernel copies by itself).
 fuse_lowlevel_ops make_callbacks() {
     fuse_lowlevel_ops callbacks = {};
     callbacks.init = on_initialise;
@@ -69,12 +69,17 @@ fuse_lowlevel_ops make_callbacks() {
     callbacks.fsync = Callback<&Operations::sync, "fsync">::call;
     callbacks.fallocate = Callback<&Operations::allocate, "fallocate">::call;
     callbacks.lseek = Callback<&Operations::seek, "lseek">::call;
+    callbacks.poll = Callback<&Operations::poll, "poll">::call;
     callbacks.flush = Callback<&Operations::flush, "flush">::call;
     callbacks.release = Callback<&Operations::release, "release">::call;
     callbacks.getlk = Callback<&Operations::find_lock, "getlk">::call;
     callbacks.setlk = Callback<&Operations::set_lock, "setlk">::call;
     callbacks.flock = Callback<&Operations::set_flock, "flock">::call;
     return callbacks;
+}
+
+void on_read_interrupted(fuse_req_t request, void* number) {
+    operations_of(request).interrupt_read(reinterpret_cast<std::uintptr_t>(number));
 }
 
 void on_lock_interrupted(fuse_req_t request, void* waiter_number) {
@@ -87,7 +92,10 @@ Operations::Operations(Store& store, std::string mount_point, Fd space_of)
     : store_(store),
       mount_point_(std::move(mount_point)),
       space_of_(std::move(space_of)),
-      locks_(on_lock_interrupted) {}
+      locks_(on_lock_interrupted),
+      follows_(on_read_interrupted, [this](Reply& reply, const FollowWaits::Read& read) {
+          answer_read(reply, *read.handle, read.position, read.bytes_max);
+      }) {}
 
 const fuse_lowlevel_ops& Operations::callbacks() {
     static const fuse_lowlevel_ops kCallbacks = make_callbacks();
@@ -114,7 +122,16 @@ void Operations::initialise(fuse_conn_info& connection) {
     connection.want |= kWanted & connection.capable;
     // Times are kept to the nanosecond.
     connection.time_gran = 1;
+    passthrough_.initialise(connection);
     initialised_ = true;
+}
+
+void Operations::sweep() {
+    const std::int64_t now = system_clock().monotonic_ms();
+    std::int64_t last = swept_at_ms_.load();
+    if (now - last >= kSweepMs && swept_at_ms_.compare_exchange_strong(last, now)) {
+        backings_.sweep();
+    }
 }
 
 Result<std::shared_ptr<const Node>> Operations::find_node(fuse_ino_t id) const {

@@ -18,11 +18,15 @@
 #include <string_view>
 
 #include "io/fd.h"
+#include "mount/backings.h"
+#include "mount/follow_waits.h"
 #include "mount/fuse_api.h"
 #include "mount/handles.h"
 #include "mount/lock_waits.h"
 #include "mount/nodes.h"
+#include "mount/passthrough.h"
 #include "mount/reply.h"
+#include "mount/request_counts.h"
 #include "mount/turned_opens.h"
 
 namespace topicfs {
@@ -40,6 +44,16 @@ public:
     std::size_t open_handle_count() const { return handles_.size(); }
     void cancel_waiting_locks() { locks_.cancel_all(); }
     void interrupt_lock(LockTable::Waiter waiter) { locks_.interrupt(waiter); }
+    void interrupt_read(std::uint64_t number) { follows_.interrupt(number); }
+    // Whoever waits for a log to grow gets end-of-file, now and from now on.
+    void end_follows() { follows_.end(); }
+
+    Passthrough& passthrough() { return passthrough_; }
+    RequestCounts& requests() { return requests_; }
+    // To be called every kSweepMs while there is something to sweep.
+    static constexpr int kSweepMs = 2000;
+    bool needs_sweep() const { return !backings_.empty(); }
+    void sweep();
 
     // operations.cpp
     void initialise(fuse_conn_info& connection);
@@ -72,6 +86,7 @@ public:
     Result<void> sync(Reply& reply, fuse_ino_t id, int data_only, fuse_file_info* info);
     Result<void> allocate(Reply& reply, fuse_ino_t id, int mode, off_t offset, off_t length, fuse_file_info* info);
     Result<void> seek(Reply& reply, fuse_ino_t id, off_t offset, int whence, fuse_file_info* info);
+    Result<void> poll(Reply& reply, fuse_ino_t id, fuse_file_info* info, fuse_pollhandle* handle);
 
     // operations_lock.cpp
     Result<void> flush(Reply& reply, fuse_ino_t id, fuse_file_info* info);
@@ -89,6 +104,11 @@ private:
     Result<Node> resolve_in_topic(const std::shared_ptr<Topic>& topic, std::string_view name,
                                   std::uint32_t thread) const;
     static Result<Node> partition_node(const std::shared_ptr<Topic>& topic, std::uint32_t number, NodeRole role);
+    // What takes this open's writes past the daemon; none where they are to come to it.
+    std::shared_ptr<Backing> backing_for(const Topic& topic, Partition& partition, int flags, std::uint32_t thread);
+    // Answers an open of the node, whose handle is given; undoes it where the kernel does not take the answer.
+    void opened(const std::shared_ptr<Handle>& handle);
+    void closed(const Handle& handle);
     // Counts a look-up, which is the kernel's from then on: it must be told of it, or the look-up taken back.
     Result<fuse_entry_param> make_entry(const Node& found);
     Result<void> answer_entry(Reply& reply, const Node& found);
@@ -103,7 +123,10 @@ private:
     Result<void> open_partition(Reply& reply, const std::shared_ptr<const Node>& node, fuse_file_info& info);
     Result<void> open_text(Reply& reply, const std::shared_ptr<const Node>& node, fuse_file_info& info);
     Result<std::uint32_t> creatable_partition(const Node& directory, std::string_view name) const;
-    Result<void> read_partition(Reply& reply, Handle& handle, std::size_t size, off_t offset);
+    Result<void> read_partition(Reply& reply, const std::shared_ptr<Handle>& handle, std::size_t size, off_t offset,
+                                int flags);
+    void answer_read(Reply& reply, Handle& handle, Position position, std::size_t size);
+    Result<std::string> root_status();
     static void read_text(Reply& reply, Handle& handle, std::size_t size, off_t offset);
     static Result<std::size_t> append(const Handle& handle, int flags, std::span<const std::byte> bytes, off_t offset);
     Result<void> write_setting(Handle& handle, std::string_view text);
@@ -112,10 +135,15 @@ private:
     const std::string mount_point_;
     const Fd space_of_;
     std::atomic<bool> initialised_ = false;
+    RequestCounts requests_;
+    Passthrough passthrough_;
+    Backings backings_{passthrough_};
+    std::atomic<std::int64_t> swept_at_ms_ = 0;
     NodeTable nodes_;
     HandleTable handles_;
     TurnedOpens turned_opens_;
     LockWaits locks_;
+    FollowWaits follows_;
 };
 
 }  // namespace topicfs

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <string>
 
+#include "mount/node_attributes.h"
 #include "mount/operations.h"
 
 namespace topicfs {
@@ -57,7 +58,7 @@ off_t Operations::entry_count(const Handle& handle) const {
             count = handle.node->topic->partition_count();
             break;
         default:
-            count = topic_setting_infos().size();
+            count = config_settings(*handle.node).size();
             break;
     }
     return kFirstIndex + static_cast<off_t>(count);
@@ -89,8 +90,8 @@ std::optional<Operations::DirectoryEntry> Operations::entry_at(const Handle& han
             return DirectoryEntry(std::to_string(number), partition_inode_number(*directory.topic, number), S_IFREG);
         default:
             node.kind = NodeKind::kConfigKey;
-            node.setting = number;
-            return DirectoryEntry(topic_setting_infos()[number].key, inode_number(node), S_IFREG);
+            node.setting = config_settings(directory)[number];
+            return DirectoryEntry(config_info(node.setting).key, inode_number(node), S_IFREG);
     }
 }
 

@@ -1,11 +1,14 @@
 // The part of Operations that opens, reads and writes files.
 #include <fcntl.h>
+#include <poll.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <memory>
 #include <utility>
 #include <vector>
 
+#include "base/json.h"
 #include "base/log.h"
 #include "mount/names.h"
 #include "mount/node_attributes.h"
@@ -17,6 +20,9 @@ namespace {
 
 // What the kernel asks for at most in one READ: 256 pages.
 constexpr std::size_t kReadBytesMax = 1 << 20;
+constexpr std::size_t kFollowBytesMax = kReadBytesMax - 4096;
+// Far below IOV_MAX, 1024; and so many pieces cost more to list than to copy.
+constexpr std::size_t kPartsMax = 128;
 // Longer than any value; what is longer is no value.
 constexpr std::size_t kSettingBytesMax = 4096;
 
@@ -28,17 +34,29 @@ bool reads_only(int flags) {
 }
 
 NodeRole role_of(const Node& node) {
-    return node.kind == NodeKind::kWriter ? NodeRole::kWriter : NodeRole::kReader;
+    switch (node.kind) {
+        case NodeKind::kWriter:
+            return NodeRole::kWriter;
+        case NodeKind::kBackedWriter:
+            return NodeRole::kBackedWriter;
+        default:
+            return NodeRole::kReader;
+    }
 }
 
-// For answering READs; each serving thread keeps its own, as making a megabyte of zeros for each read would cost more
-// than the read.
-std::span<std::byte> read_buffer(std::size_t size) {
-    thread_local std::vector<std::byte> buffer;
-    if (buffer.size() < size) {
-        buffer.resize(size);
-    }
-    return std::span(buffer).first(size);
+// The same bytes in one piece. Of batches of a few bytes there are more pieces than writev(2) takes.
+Result<ByteView> copy_of(Partition& partition, Position position, std::size_t bytes) {
+    const auto copy = std::make_shared<std::vector<std::byte>>(bytes);
+    TOPICFS_TRY_ASSIGN(const std::size_t got, partition.read(position, *copy));
+    ByteView view;
+    view.add(std::span<const std::byte>(*copy).first(got), copy);
+    return view;
+}
+
+std::string json_text(const std::string& text) {
+    JsonWriter json;
+    json.value(std::string_view(text));
+    return json.text();
 }
 
 std::string place_of(const Node& node) {
@@ -46,7 +64,7 @@ std::string place_of(const Node& node) {
     if (node.is_partition()) {
         return topic + std::to_string(node.partition->number());
     }
-    return topic + ".config/" + topic_setting_infos()[node.setting].key;
+    return topic + ".config/" + config_info(node.setting).key;
 }
 
 // O_TRUNC of what has bytes: as chattr +a has it.
@@ -71,20 +89,72 @@ Result<void> Operations::open(Reply& reply, fuse_ino_t id, fuse_file_info* info)
     return node->is_partition() ? open_partition(reply, node, *info) : open_text(reply, node, *info);
 }
 
+std::shared_ptr<Backing> Operations::backing_for(const Topic& topic, Partition& partition, int flags,
+                                                 std::uint32_t thread) {
+    // What must be made durable at each write comes to the daemon: where the bytes hold NULs it must say that they are
+    // durable, and the kernel would not tell it. A thread that cannot be named cannot be led to another node.
+    const bool fits = writes_only(flags) && (flags & O_APPEND) != 0 && (flags & O_DSYNC) == 0 && thread != 0;
+    if (!fits || !passthrough_.available()) {
+        return nullptr;
+    }
+    const TopicSettings settings = topic.settings();
+    if (settings.flush_messages == 1) {
+        return nullptr;
+    }
+    return backings_.get(partition_inode_number(topic, partition.number()), partition, settings.write_path);
+}
+
+void Operations::opened(const std::shared_ptr<Handle>& handle) {
+    handles_.add(handle);
+    handle->next_position = handle->node->start;
+    if (writes_only(handle->flags)) {
+        handle->is_counted_writer = true;
+        backings_.opened(inode_number(*handle->node), handle->backing != nullptr);
+    }
+}
+
+void Operations::closed(const Handle& handle) {
+    nodes_.close(handle.node->id);
+    if (handle.is_counted_writer) {
+        backings_.closed(inode_number(*handle.node), handle.backing != nullptr);
+    }
+}
+
 Result<void> Operations::open_partition(Reply& reply, const std::shared_ptr<const Node>& node, fuse_file_info& info) {
     TOPICFS_TRY(check_truncation(*node, info.flags));
-    const NodeRole wanted = writes_only(info.flags) ? NodeRole::kWriter : NodeRole::kReader;
-    if (turned_opens_.turn(reply.thread(), inode_number(*node), role_of(*node), wanted)) {
+    if (node->follow && !reads_only(info.flags)) {
+        return refused(EPERM, "a +follow file is for reading");
+    }
+    const std::uint64_t inode = inode_number(*node);
+    std::shared_ptr<Backing> backing = backing_for(*node->topic, *node->partition, info.flags, reply.thread());
+    const NodeRole wanted = backing                   ? NodeRole::kBackedWriter
+                            : writes_only(info.flags) ? NodeRole::kWriter
+                                                      : NodeRole::kReader;
+    const bool alone = nodes_.open(node->id);
+    const bool fits = role_of(*node) == wanted && (alone || wanted != NodeRole::kReader);
+    if (!node->follow && turned_opens_.turn(reply.thread(), inode, fits, wanted, backing)) {
+        nodes_.close(node->id);
         reply.error(ESTALE);
         return {};
     }
-    const auto handle = handles_.add(std::make_shared<Handle>(node, info.flags));
+    const auto handle = std::make_shared<Handle>(node, info.flags);
+    if (role_of(*node) == NodeRole::kBackedWriter) {
+        handle->backing = std::move(backing);  // On any other node the writes come to the daemon.
+    }
+    opened(handle);
     info.fh = handle->number;
     // The page cache of a file that others let grow would show NULs at its tail; and it holds head and the segments
     // already, under the engine.
-    info.direct_io = 1;
+    info.direct_io = handle->backing ? 0 : 1;
     info.keep_cache = 0;
-    if (!reply.opened(info)) {
+    info.nonseekable = node->follow ? 1 : 0;
+    if (handle->backing) {
+        Passthrough::attach(info, handle->backing->id());
+    }
+    const bool taken = reply.opened(info);
+    Passthrough::detach();
+    if (!taken) {
+        closed(*handle);
         handles_.remove(handle->number);
     }
     return {};
@@ -96,7 +166,7 @@ Result<void> Operations::open_text(Reply& reply, const std::shared_ptr<const Nod
         if (!reads_only(info.flags)) {
             return refused(EPERM, "the status can only be read");
         }
-        TOPICFS_TRY_ASSIGN(handle->text, node->topic ? node->topic->status_json() : store_.status_json());
+        TOPICFS_TRY_ASSIGN(handle->text, node->topic ? node->topic->status_json() : root_status());
     } else {
         TOPICFS_TRY_ASSIGN(handle->text, setting_text(store_, *node));
     }
@@ -108,6 +178,20 @@ Result<void> Operations::open_text(Reply& reply, const std::shared_ptr<const Nod
         handles_.remove(handle->number);
     }
     return {};
+}
+
+Result<std::string> Operations::root_status() {
+    const bool available = passthrough_.available();
+    std::vector<StatusFact> facts = {{"write_path", available ? "\"passthrough\"" : "\"daemon\""}};
+    if (!available) {
+        facts.push_back({"no_passthrough_because", json_text(passthrough_.refusal())});
+    }
+    facts.push_back({"requests", requests_.to_json()});
+    facts.push_back({"open_handles", std::to_string(handles_.size())});
+    facts.push_back({"nodes", std::to_string(nodes_.size())});
+    facts.push_back({"backing_files", std::to_string(backings_.size())});
+    facts.push_back({"waiting_reads", std::to_string(follows_.waiting())});
+    return store_.status_json(facts);
 }
 
 Result<std::uint32_t> Operations::creatable_partition(const Node& directory, std::string_view name) const {
@@ -135,15 +219,28 @@ Result<void> Operations::create(Reply& reply, fuse_ino_t parent, const char* nam
     if (!added && (added.error().code != ErrorCode::kExists || (info->flags & O_EXCL) != 0)) {
         return added.error();
     }
-    const NodeRole role = writes_only(info->flags) ? NodeRole::kWriter : NodeRole::kReader;
+    TOPICFS_TRY_ASSIGN(const auto partition, topic->partition(number));
+    std::shared_ptr<Backing> backing = backing_for(*topic, *partition, info->flags, reply.thread());
+    const NodeRole role = backing                    ? NodeRole::kBackedWriter
+                          : writes_only(info->flags) ? NodeRole::kWriter
+                                                     : NodeRole::kReader;
     TOPICFS_TRY_ASSIGN(const Node found, partition_node(topic, number, role));
     TOPICFS_TRY(check_truncation(found, info->flags));
     TOPICFS_TRY_ASSIGN(const fuse_entry_param entry, make_entry(found));
-    const auto handle = handles_.add(std::make_shared<Handle>(nodes_.find(entry.ino), info->flags));
+    const auto handle = std::make_shared<Handle>(nodes_.find(entry.ino), info->flags);
+    handle->backing = std::move(backing);
+    nodes_.open(entry.ino);
+    opened(handle);
     info->fh = handle->number;
-    info->direct_io = 1;
+    info->direct_io = handle->backing ? 0 : 1;
     info->keep_cache = 0;
-    if (!reply.created(entry, *info)) {
+    if (handle->backing) {
+        Passthrough::attach(*info, handle->backing->id());
+    }
+    const bool taken = reply.created(entry, *info);
+    Passthrough::detach();
+    if (!taken) {
+        closed(*handle);
         handles_.remove(handle->number);
         nodes_.forget(entry.ino, 1);
     }
@@ -162,31 +259,73 @@ Result<void> Operations::read(Reply& reply, fuse_ino_t /*id*/, std::size_t size,
         read_text(reply, *handle, size, offset);
         return {};
     }
-    return read_partition(reply, *handle, size, offset);
+    return read_partition(reply, handle, size, offset, info->flags);
 }
 
-Result<void> Operations::read_partition(Reply& reply, Handle& handle, std::size_t size, off_t offset) {
-    const Node& node = *handle.node;
+Result<void> Operations::read_partition(Reply& reply, const std::shared_ptr<Handle>& handle, std::size_t size,
+                                        off_t offset, int flags) {
+    const Node& node = *handle->node;
     const auto distance = static_cast<std::uint64_t>(offset);
     if (distance > kPositionMax - node.start.value) {
-        reply.data({});
+        reply.end_of_file();
         return {};
     }
-    const std::span<std::byte> buffer = read_buffer(std::min(size, kReadBytesMax));
-    const Result<std::size_t> count = node.partition->read(node.start + distance, buffer);
-    if (count) {
-        reply.data(buffer.first(*count));
-        return {};
+    const Position position = node.start + distance;
+    std::size_t bytes_max = std::min(size, kReadBytesMax);
+    if (node.follow) {
+        // A full answer would have the kernel ask for the rest of a larger read, and that would wait.
+        bytes_max = std::min(bytes_max, kFollowBytesMax);
+        TOPICFS_TRY_ASSIGN(const Position end, node.partition->end());
+        if (position >= end) {
+            if ((flags & O_NONBLOCK) != 0 && !follows_.ended()) {
+                reply.error(EAGAIN);
+            } else {
+                follows_.hold(reply, {handle, position, bytes_max});
+            }
+            return {};
+        }
+    }
+    answer_read(reply, *handle, position, bytes_max);
+    return {};
+}
+
+void Operations::answer_read(Reply& reply, Handle& handle, Position position, std::size_t size) {
+    const Node& node = *handle.node;
+    Result<ByteView> view = node.partition->view(position, size);
+    if (view && view->parts().size() > kPartsMax) {
+        view = copy_of(*node.partition, position, view->size());
+    }
+    if (view) {
+        if (node.follow) {
+            const std::lock_guard lock(handle.mutex);
+            handle.next_position = position + view->size();
+        }
+        reply.data(*view);
+        return;
     }
     // Below the log start (kNotFound) means: what this open could still see is removed by now.
-    const bool lost = count.error().code == ErrorCode::kDamaged || count.error().code == ErrorCode::kNotFound;
+    const bool lost = view.error().code == ErrorCode::kDamaged || view.error().code == ErrorCode::kNotFound;
     if (!lost) {
-        return count.error();
+        reply.error(view.error());
+        return;
     }
     if (!handle.damage_logged.exchange(true)) {
-        log_error(mount_point_ + '/' + place_of(node) + ": " + count.error().message());
+        log_error(mount_point_ + '/' + place_of(node) + ": " + view.error().message());
     }
     reply.error(EIO);
+}
+
+Result<void> Operations::poll(Reply& reply, fuse_ino_t /*id*/, fuse_file_info* info, fuse_pollhandle* poll) {
+    const auto handle = info != nullptr ? handles_.find(info->fh) : nullptr;
+    if (!handle || !handle->node->follow) {
+        if (poll != nullptr) {
+            fuse_pollhandle_destroy(poll);
+        }
+        reply.poll(POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM);  // as POSIX says of files
+        return {};
+    }
+    TOPICFS_TRY_ASSIGN(const bool ready, follows_.poll(handle, poll));
+    reply.poll(ready ? POLLIN | POLLRDNORM : 0U);
     return {};
 }
 
@@ -236,12 +375,12 @@ Result<void> Operations::write(Reply& reply, fuse_ino_t /*id*/, const char* byte
 
 Result<void> Operations::write_setting(Handle& handle, std::string_view text) {
     const Node& node = *handle.node;
-    const char* key = topic_setting_infos()[node.setting].key;
     Result<void> result;
     if (text.size() > kSettingBytesMax) {
-        result = make_error(ErrorCode::kInvalid, "set", key, "the value is longer than any value can be");
+        result = make_error(ErrorCode::kInvalid, "set", config_info(node.setting).key,
+                            "the value is longer than any value can be");
     } else {
-        result = node.topic ? node.topic->set(key, text) : store_.set_default(key, text);
+        result = set_setting(store_, node, text);
     }
     if (!result) {
         // Whoever wrote sees an errno only; the reason is here.

@@ -85,7 +85,9 @@ Attributes Operations::new_attributes(const fuse_ctx& caller, mode_t mode, const
 
 Result<Node> Operations::partition_node(const std::shared_ptr<Topic>& topic, std::uint32_t number, NodeRole role) {
     Node node;
-    node.kind = role == NodeRole::kWriter ? NodeKind::kWriter : NodeKind::kReader;
+    node.kind = role == NodeRole::kReader   ? NodeKind::kReader
+                : role == NodeRole::kWriter ? NodeKind::kWriter
+                                            : NodeKind::kBackedWriter;
     node.topic = topic;
     TOPICFS_TRY_ASSIGN(node.partition, topic->partition(number));
     node.start = node.partition->start();
@@ -94,11 +96,21 @@ Result<Node> Operations::partition_node(const std::shared_ptr<Topic>& topic, std
 
 Result<Node> Operations::resolve_in_topic(const std::shared_ptr<Topic>& topic, std::string_view name,
                                           std::uint32_t thread) const {
-    const std::optional<std::uint32_t> number = partition_number(name);
+    const bool follow = name.ends_with(kFollowSuffix);
+    const std::optional<std::uint32_t> number =
+        partition_number(follow ? name.substr(0, name.size() - kFollowSuffix.size()) : name);
     if (!number || *number >= topic->partition_count()) {
         return not_found();
     }
-    return partition_node(topic, *number, turned_opens_.role_for(thread, partition_inode_number(*topic, *number)));
+    if (follow) {
+        TOPICFS_TRY_ASSIGN(Node node, partition_node(topic, *number, NodeRole::kReader));
+        node.follow = true;
+        return node;
+    }
+    const auto expected = turned_opens_.expected(thread, partition_inode_number(*topic, *number));
+    TOPICFS_TRY_ASSIGN(Node node, partition_node(topic, *number, expected.role));
+    node.id = expected.node;
+    return node;
 }
 
 Result<Node> Operations::resolve(const Node& directory, std::string_view name, std::uint32_t thread) const {
@@ -107,11 +119,11 @@ Result<Node> Operations::resolve(const Node& directory, std::string_view name, s
     node.topic = directory.topic;
     if (directory.kind == NodeKind::kConfigDirectory) {
         node.kind = NodeKind::kConfigKey;
-        for (const SettingInfo& info : topic_setting_infos()) {
-            if (name == info.key) {
+        for (const std::uint32_t setting : config_settings(directory)) {
+            if (name == config_info(setting).key) {
+                node.setting = setting;
                 return node;
             }
-            ++node.setting;
         }
         return not_found();
     }
@@ -163,7 +175,15 @@ Result<void> Operations::answer_entry(Reply& reply, const Node& found) {
 Result<void> Operations::look_up(Reply& reply, fuse_ino_t parent, const char* name) {
     TOPICFS_TRY_ASSIGN(const auto directory, find_node(parent));
     TOPICFS_TRY_ASSIGN(const Node found, resolve(*directory, name, reply.thread()));
-    return answer_entry(reply, found);
+    const std::uint32_t thread = reply.thread();
+    TOPICFS_TRY_ASSIGN(const fuse_entry_param entry, make_entry(found));
+    if (found.kind == NodeKind::kBackedWriter) {
+        turned_opens_.chosen(thread, inode_number(found), entry.ino);
+    }
+    if (!reply.entry(entry)) {
+        nodes_.forget(entry.ino, 1);
+    }
+    return {};
 }
 
 Result<void> Operations::forget(Reply& reply, fuse_ino_t id, std::uint64_t look_ups) {

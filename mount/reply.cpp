@@ -6,6 +6,9 @@
 #include <new>
 #include <string>
 #include <utility>
+#include <vector>
+
+#include <sys/uio.h>
 
 #include "base/log.h"
 
@@ -94,6 +97,23 @@ void Reply::attributes(const struct stat& attributes, double timeout_seconds) {
 
 void Reply::data(std::span<const std::byte> bytes) {
     delivered(fuse_reply_buf(take(), reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+}
+
+void Reply::data(const ByteView& view) {
+    std::vector<iovec> parts;
+    parts.reserve(view.parts().size());
+    for (const std::span<const std::byte> part : view.parts()) {
+        parts.push_back({const_cast<std::byte*>(part.data()), part.size()});
+    }
+    delivered(fuse_reply_iov(take(), parts.data(), static_cast<int>(parts.size())));
+}
+
+void Reply::end_of_file() {
+    data(std::span<const std::byte>());
+}
+
+void Reply::poll(unsigned events) {
+    delivered(fuse_reply_poll(take(), events));
 }
 
 void Reply::written(std::size_t bytes) {

@@ -4,6 +4,7 @@
 // exception EIO or ENOMEM and a log line, and a body that forgot to answer EIO. One thread a Reply.
 #pragma once
 
+#include <topicfs/byte_view.h>
 #include <topicfs/result.h>
 
 #include <cstddef>
@@ -36,6 +37,9 @@ public:
     [[nodiscard]] bool created(const fuse_entry_param& entry, const fuse_file_info& info);
     void attributes(const struct stat& attributes, double timeout_seconds);
     void data(std::span<const std::byte> bytes);
+    void data(const ByteView& view);  // EIO where the kernel cannot read a part (see Session)
+    void end_of_file();
+    void poll(unsigned events);
     void written(std::size_t bytes);
     void space(const struct statvfs& space);
     void lock(const struct flock& lock);

@@ -14,8 +14,10 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -31,8 +33,19 @@ namespace {
 
 // libfuse calls these two as it would read(2) and writev(2).
 
-ssize_t read_device(int fd, void* buffer, std::size_t size, void* /*session*/) {
+// What every request begins with: its length, then its kind.
+constexpr std::size_t kOpcodeAt = 4;
+
+ssize_t read_device(int fd, void* buffer, std::size_t size, void* operations) {
     const ssize_t count = ::read(fd, buffer, size);
+    if (count >= static_cast<ssize_t>(kOpcodeAt + sizeof(std::uint32_t))) {
+        auto& told = *static_cast<Operations*>(operations);
+        const std::span request(static_cast<const std::byte*>(buffer), static_cast<std::size_t>(count));
+        std::uint32_t opcode = 0;
+        std::memcpy(&opcode, request.data() + kOpcodeAt, sizeof opcode);
+        told.requests().note(opcode);
+        told.passthrough().on_request(request);
+    }
     if (count == 0 || (count < 0 && errno == ECONNRESET)) {
         // A socket whose other end is closed: to libfuse, what /dev/fuse says after an unmount.
         errno = ENODEV;
@@ -41,9 +54,45 @@ ssize_t read_device(int fd, void* buffer, std::size_t size, void* /*session*/) {
     return count;
 }
 
-ssize_t write_device(int fd, iovec* parts, int count, void* /*session*/) {
+// The answer with that header, made to say that there was an error.
+ssize_t write_error(int fd, const iovec& header, std::int32_t error) {
+    struct {
+        std::uint32_t length;
+        std::int32_t error;
+        std::uint64_t unique;
+    } out;
+    if (header.iov_len < sizeof out) {
+        errno = EINVAL;
+        return -1;
+    }
+    std::memcpy(&out, header.iov_base, sizeof out);
+    if (out.unique == 0) {
+        errno = EINVAL;  // a notification, which nobody waits for
+        return -1;
+    }
+    out.length = sizeof out;
+    out.error = -error;
+    return ::write(fd, &out, sizeof out);
+}
+
+ssize_t write_device(int fd, iovec* parts, int count, void* operations) {
+    const auto changed = static_cast<Operations*>(operations)
+                             ->passthrough()
+                             .on_answer(std::span(parts, static_cast<std::size_t>(count)));
+    iovec whole = {};
+    if (changed) {
+        whole = {const_cast<std::byte*>(changed->data()), changed->size()};
+        parts = &whole;
+        count = 1;
+    }
     for (;;) {
         const ssize_t written = ::writev(fd, parts, count);
+        if (written < 0 && (errno == EFAULT || errno == EINVAL) && count > 1) {
+            // EFAULT: a part lies in a mapping of a file whose disk fails, or that was cut under us. EINVAL would be a
+            // mistake of ours. Without an answer the caller would wait for ever.
+            log_error(std::string("an answer could not be given: ") + std::strerror(errno));
+            return write_error(fd, parts[0], EIO);
+        }
         if (written >= 0 || (errno != EAGAIN && errno != EINTR)) {
             return written;
         }
@@ -113,6 +162,7 @@ public:
     void stop() noexcept;
     std::size_t open_handle_count() const { return operations_.open_handle_count(); }
     bool ready() const { return announced_; }
+    void end_follows() { operations_.end_follows(); }
 
 private:
     void serve_on_this_thread() noexcept;
@@ -162,6 +212,8 @@ Result<void> Session::Impl::start(Fd device) {
 Session::Impl::~Impl() {
     if (session_ != nullptr) {
         operations_.cancel_waiting_locks();
+        operations_.end_follows();
+        operations_.passthrough().device_closes();
         fuse_session_destroy(session_);
     }
 }
@@ -239,7 +291,11 @@ Result<void> Session::Impl::serve_requests() {
     RequestBuffer request;
     for (;;) {
         epoll_event events[2];
-        const int count = epoll_wait(poller.get(), events, 2, -1);
+        const int patience_ms = operations_.needs_sweep() ? Operations::kSweepMs : -1;
+        const int count = epoll_wait(poller.get(), events, 2, patience_ms);
+        if (patience_ms >= 0) {
+            operations_.sweep();
+        }
         if (count < 0 && errno != EINTR) {
             return system_error(errno, "epoll_wait", "the FUSE device");
         }
@@ -281,8 +337,12 @@ Result<bool> Session::Impl::serve_one(RequestBuffer& request) {
 }
 
 void Session::Impl::announce() {
-    if (!announced_.exchange(true) && options_.on_ready) {
-        options_.on_ready();
+    if (announced_.exchange(true)) {
+        return;
+    }
+    operations_.passthrough().try_out(fuse_session_fd(session_), options_.probe_file);
+    if (options_.on_ready) {
+        options_.on_ready(operations_.passthrough().refusal());
     }
 }
 
@@ -301,6 +361,9 @@ Result<void> Session::serve() {
 }
 void Session::stop() noexcept {
     impl_->stop();
+}
+void Session::end_follows() {
+    impl_->end_follows();
 }
 std::size_t Session::open_handle_count() const {
     return impl_->open_handle_count();

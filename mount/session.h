@@ -33,9 +33,12 @@ struct SessionOptions {
     std::string mount_point;
     // statfs(2) of the mount answers with the space of the file system that this directory is on.
     std::string data_directory;
-    // Called once, by a serving thread, when the kernel's INIT was answered: from then on the mount answers. Must not
-    // throw.
-    std::function<void()> on_ready;
+    // An ordinary file on the file system that heads are on, to try passthrough with (passthrough.h); empty: all
+    // appends come to the daemon.
+    std::string probe_file;
+    // Called once, by a serving thread, when the kernel's INIT was answered: from then on the mount answers. It is told
+    // why appends do not go past the daemon; nothing where they do. Must not throw.
+    std::function<void(const std::string& no_passthrough)> on_ready;
 };
 
 // create() and serve(): one thread. stop() and open_handle_count(): any thread; stop() in signal handlers too.
@@ -56,6 +59,10 @@ public:
     // serve() ends soon: requests that are being worked on are answered, others are not read any more.
     // Async-signal-safe.
     void stop() noexcept;
+
+    // Reads that wait for a log to grow (+follow) get end-of-file, those that wait and those that come. So that whoever
+    // follows lets go of the mount before it is taken away.
+    void end_follows();
 
     // Files and directories that are open through the mount, as far as their RELEASE has not come.
     std::size_t open_handle_count() const;

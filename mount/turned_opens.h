@@ -10,12 +10,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <list>
+#include <memory>
 #include <mutex>
 #include <unordered_map>
 
 namespace topicfs {
 
-enum class NodeRole { kReader, kWriter };
+// What kind of node an open is to have: to read; to append through the daemon, over the one node that all such writers
+// share; to append past it, over a node of its own.
+enum class NodeRole { kReader, kWriter, kBackedWriter };
 
 // Any thread. Threads are those of the kernel's requests; 0 is one that the kernel cannot name to us (it lives outside
 // our pid namespace), and is never turned.
@@ -24,11 +27,23 @@ public:
     // A thread whose second OPEN never comes (it was killed) must not stay here for ever: the oldest goes.
     static constexpr std::size_t kThreadsMax = 4096;
 
-    // For LOOKUP: which node of the partition the thread is to be given.
-    NodeRole role_for(std::uint32_t thread, std::uint64_t partition_inode) const;
+    // For LOOKUP: which node of the partition the thread is to be given; the very node where it was chosen (0: any).
+    struct Expected {
+        NodeRole role = NodeRole::kReader;
+        std::uint64_t node = 0;
+    };
+    Expected expected(std::uint32_t thread, std::uint64_t partition_inode) const;
+    // What the first of the two look-ups was given, so that the second gives the same.
+    void chosen(std::uint32_t thread, std::uint64_t partition_inode, std::uint64_t node);
 
-    // For OPEN: whether to answer ESTALE. False also ends what the table knew of the thread.
-    bool turn(std::uint32_t thread, std::uint64_t partition_inode, NodeRole node, NodeRole wanted);
+    // For OPEN: whether to answer ESTALE. `fits`: the node that was opened is as wanted. False also ends what the table
+    // knew of the thread's present open. `keep` is kept until then.
+    bool turn(std::uint32_t thread, std::uint64_t partition_inode, bool fits, NodeRole wanted,
+              std::shared_ptr<const void> keep = nullptr);
+
+    // A thread that closes a file it appended to will often open it for that again (a shell's `>>` in a loop): its next
+    // look-up gives it that node at once, and the walk is saved. Until it opens it for something else.
+    void remember_writer(std::uint32_t thread, std::uint64_t partition_inode, NodeRole role, std::uint64_t node);
 
     std::size_t size() const;
 
@@ -37,8 +52,12 @@ private:
         std::uint32_t thread;
         std::uint64_t partition_inode;
         NodeRole wanted;
+        std::uint64_t node = 0;
+        std::shared_ptr<const void> keep;
+        bool is_memory = false;  // of remember_writer()
     };
     void erase(std::uint32_t thread);
+    void add(Turned turned);
 
     mutable std::mutex mutex_;
     std::list<Turned> oldest_first_;

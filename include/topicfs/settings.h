@@ -28,6 +28,8 @@ struct TopicSettings {
     std::optional<std::uint64_t> flush_ms;                // age of the oldest unsynced record at which head is; off
     std::optional<std::uint8_t> record_delimiter = '\n';  // the last byte of a record; none makes a byte log
 
+    WritePath write_path = WritePath::kAuto;
+
     int compression_level() const {
         return compression_type == Codec::kZstd ? compression_zstd_level : compression_lz4_level;
     }

@@ -101,6 +101,27 @@ struct Found {
     friend bool operator==(const Found&, const Found&) = default;
 };
 
+// Told when a partition has grown. Called from threads of the store, one call at a time for one partition, soon after
+// the bytes can be read; must not block.
+class GrowthWaiter {
+public:
+    virtual ~GrowthWaiter() = default;
+    virtual void grown() = 0;
+};
+
+// Head of a partition, the ordinary file that holds its newest bytes, for writers that append to it by themselves, past
+// append(): a mount hands it to the kernel (FUSE passthrough). While this lives the store looks for their appends, and
+// head stays that file. Whoever opens it for writing must do it with O_APPEND, and must have closed it before this
+// goes.
+class AppendFile {
+public:
+    virtual ~AppendFile() = default;
+    // Open for reading only; stays open as long as this lives.
+    virtual int fd() const = 0;
+    // False once the partition has become kReadOnly: who opens it now must be refused by append().
+    virtual bool usable() const = 0;
+};
+
 class Partition {
 public:
     virtual ~Partition() = default;
@@ -143,6 +164,18 @@ public:
 
     virtual Result<PartitionStatus> status() = 0;
 
+    // kReadOnly where appends are refused at present; kInvalid where each of them must be made durable before it is
+    // answered (flush.messages=1), which only append() does; kSystem where head cannot be opened, or where the file
+    // system cannot tell who has a file open (leases, F_SETLEASE): then it could not be known when the writers are
+    // gone.
+    virtual Result<std::shared_ptr<AppendFile>> append_file() = 0;
+
+    // Until stop_waiting() `waiter` is told of growth. Bytes that were there when this returned may not be told any
+    // more: look at end() after it. One waiter may wait once.
+    virtual void start_waiting(const std::shared_ptr<GrowthWaiter>& waiter) = 0;
+    // No call of `waiter` begins after this has returned; one may still be running.
+    virtual void stop_waiting(const std::shared_ptr<GrowthWaiter>& waiter) = 0;
+
     virtual Attributes attributes() const = 0;
     virtual Result<void> change_attributes(const AttributesChange& change) = 0;
     // What stat shows beside: allocated bytes, cheaply (status() counts segments one by one).
@@ -175,6 +208,12 @@ public:
     virtual Result<std::string> status_json() = 0;
 };
 
+// A member of a status beside those of the store.
+struct StatusFact {
+    std::string key;
+    std::string json;  // its value
+};
+
 class Store {
 public:
     // Closes: see close(); what goes wrong is logged.
@@ -187,7 +226,8 @@ public:
     virtual Result<std::shared_ptr<Topic>> create_topic(std::string_view name, const Attributes& attributes) = 0;
     // As above, owned by the calling process's user, mode 0755.
     Result<std::shared_ptr<Topic>> create_topic(std::string_view name);
-    // Only a topic without records: else kNotEmpty. Durable on return.
+    // Only a topic without records: else kNotEmpty; kBusy where somebody has a partition's append_file() open for
+    // writing. Durable on return.
     virtual Result<void> remove_topic(std::string_view name) = 0;
 
     // Of the root of the tree.
@@ -203,7 +243,9 @@ public:
     virtual Result<std::string> store_setting(std::string_view key) const = 0;
     virtual Result<void> set_store_setting(std::string_view key, std::string_view value) = 0;
 
-    virtual Result<std::string> status_json() = 0;
+    // With what whoever serves the store has to say beside.
+    virtual Result<std::string> status_json(std::span<const StatusFact> facts) = 0;
+    Result<std::string> status_json() { return status_json({}); }
 
     // Lets nothing unsealed behind, as far as that goes in some seconds; what is left is safe in head. Syncs all,
     // records a clean end, gives up the lock. Appends that come later fail. A second call does nothing.

@@ -139,6 +139,11 @@ JsonWriter& JsonWriter::value(std::string_view text) {
     return *this;
 }
 
+JsonWriter& JsonWriter::raw(std::string_view json) {
+    impl_->write([&](auto& writer) { writer.RawValue(json.data(), json.size(), rapidjson::kObjectType); });
+    return *this;
+}
+
 JsonWriter& JsonWriter::value(std::uint64_t number) {
     impl_->write([&](auto& writer) { writer.Uint64(number); });
     return *this;

@@ -33,6 +33,8 @@ public:
     JsonWriter& value(double number);
     JsonWriter& value(bool truth);
     JsonWriter& null();
+    // A value that is JSON already.
+    JsonWriter& raw(std::string_view json);
 
     // key and value in one.
     template <typename T>

@@ -8,6 +8,10 @@
 #include <utility>
 
 namespace topicfs {
+
+Result<bool> FileSystem::has_writers(const File& file) {
+    return system_error(EINVAL, "take a lease on", file.path);
+}
 namespace {
 
 // Repeats a call for as long as EINTR ends it.

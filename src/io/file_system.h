@@ -91,6 +91,11 @@ public:
     // An exclusive flock that does not wait: false where somebody else has it.
     virtual Result<bool> try_lock(const File& file) = 0;
 
+    // Whether somebody has the file open for writing, this process included; `file` must be open for reading only. It
+    // is tried with a lease (fcntl F_SETLEASE), so it sees also what no /proc shows, as writers through a FUSE mount
+    // that is gone. kSystem (EINVAL) where the file system has no leases.
+    virtual Result<bool> has_writers(const File& file);
+
     virtual Result<FileInfo> info(const std::string& path) = 0;  // of a link itself, were there one
     virtual Result<void> rename(const std::string& from, const std::string& to) = 0;
     virtual Result<void> unlink(const std::string& path) = 0;

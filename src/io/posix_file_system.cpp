@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <utility>
 
@@ -82,6 +83,7 @@ public:
     Result<std::optional<std::uint64_t>> seek_data(const File& file, std::uint64_t at) override;
     Result<FileInfo> info(const File& file) override;
     Result<bool> try_lock(const File& file) override;
+    Result<bool> has_writers(const File& file) override;
     Result<FileInfo> info(const std::string& path) override;
     Result<void> rename(const std::string& from, const std::string& to) override;
     Result<void> unlink(const std::string& path) override;
@@ -210,6 +212,19 @@ Result<bool> PosixFileSystem::try_lock(const File& file) {
         return false;
     }
     return system_error(errno, "lock", file.path);
+}
+
+Result<bool> PosixFileSystem::has_writers(const File& file) {
+    // Were the lease broken in the moment that it is held, the signal would end the process; this one is ignored unless
+    // somebody asks for it.
+    if (::fcntl(file.fd.get(), F_SETSIG, SIGURG) != 0) {
+        return system_error(errno, "set the lease signal of", file.path);
+    }
+    if (::fcntl(file.fd.get(), F_SETLEASE, F_RDLCK) != 0) {
+        return errno == EAGAIN ? Result<bool>(true) : system_error(errno, "take a lease on", file.path);
+    }
+    ::fcntl(file.fd.get(), F_SETLEASE, F_UNLCK);
+    return false;
 }
 
 Result<FileInfo> PosixFileSystem::info(const std::string& path) {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <array>
 
 namespace topicfs {
 
@@ -40,7 +41,7 @@ Result<void> AppendTimes::restart(Position from, TimestampMs time) {
     entries_.push_back({from, time});
     // A gap in the sequence numbers parts the new entries from what the ring still holds.
     next_sequence_ += 2;
-    return store({next_sequence_++, from, time});
+    return store(std::array{Entry{from, time}});
 }
 
 Result<void> AppendTimes::sync() {
@@ -55,25 +56,78 @@ std::int64_t AppendTimes::interval_ms() const {
     return entries_.size() < kTimesSlots - 1 ? kCoarseIntervalMs : kNever;
 }
 
-Result<void> AppendTimes::note(Position end, TimestampMs now) {
-    const std::scoped_lock lock(mutex_);
-    if (!entries_.empty()) {
-        const Entry& newest = entries_.back();
-        if (now - newest.time < interval_ms() || interval_ms() == kNever) {
-            return {};
-        }
-    } else {
-        now = std::max(now, floor_);
+bool AppendTimes::is_due(TimestampMs now) const {
+    if (entries_.empty()) {
+        return true;
     }
-    entries_.push_back({end, now});
-    return store({next_sequence_++, end, now});
+    return now - entries_.back().time >= interval_ms() && interval_ms() != kNever;
 }
 
-Result<void> AppendTimes::store(const TimesEntry& entry) {
+Result<void> AppendTimes::note(Position end, TimestampMs now) {
+    const std::scoped_lock lock(mutex_);
+    if (!is_due(now)) {
+        return {};
+    }
+    now = std::max(now, floor_);
+    if (!entries_.empty() && entries_.back().position == end) {
+        entries_.back().time = now;
+    } else {
+        entries_.push_back({end, now});
+    }
+    return store(std::array{Entry{end, now}});
+}
+
+Result<void> AppendTimes::note_seen(Position from, Position to, TimestampMs now) {
+    const std::scoped_lock lock(mutex_);
+    if (!is_due(now)) {
+        return {};
+    }
+    now = std::max(now, floor_);
+    if (!entries_.empty() && entries_.back().position == from) {
+        entries_.back().time = now;
+    } else {
+        entries_.push_back({from, now});
+    }
+    entries_.push_back({to, now});
+    return store(std::array{Entry{from, now}, Entry{to, now}});
+}
+
+Result<void> AppendTimes::note_unseen(Position to, TimestampMs written, TimestampMs now) {
+    Position from;
+    {
+        const std::scoped_lock lock(mutex_);
+        // Coarse entries and the kernel's clock ticks are allowed for.
+        const std::int64_t slack_ms = 2 * std::min(interval_ms(), kCoarseIntervalMs);
+        if (entries_.empty() || entries_.back().position >= to || written - entries_.back().time <= slack_ms) {
+            return {};
+        }
+        if (written > now) {
+            return {};  // The clock was set back meanwhile: the two times cannot be compared.
+        }
+        from = entries_.back().position;
+    }
+    return note_seen(from, to, now);
+}
+
+// With one write, but at the ring's end: a look at a busy head costs one.
+Result<void> AppendTimes::store(std::span<const Entry> entries) {
     if (!file_) {
         TOPICFS_TRY_ASSIGN(file_, fs_.open(path_, O_RDWR | O_CREAT));
     }
-    return write_at(fs_, file_, encode_times_entry(entry), times_file_offset(entry.sequence));
+    std::array<std::byte, 2 * kTimesEntryBytes> bytes{};
+    std::size_t filled = 0;
+    std::uint64_t at = times_file_offset(next_sequence_);
+    for (const Entry& entry : entries) {
+        if (filled > 0 && times_file_offset(next_sequence_) == 0) {
+            TOPICFS_TRY(write_at(fs_, file_, std::span<const std::byte>(bytes).first(filled), at));
+            filled = 0;
+            at = 0;
+        }
+        const auto encoded = encode_times_entry({next_sequence_++, entry.position, entry.time});
+        std::copy(encoded.begin(), encoded.end(), bytes.begin() + static_cast<std::ptrdiff_t>(filled));
+        filled += kTimesEntryBytes;
+    }
+    return write_at(fs_, file_, std::span<const std::byte>(bytes).first(filled), at);
 }
 
 TimestampMs AppendTimes::time_at_locked(Position position) const {
@@ -132,6 +186,16 @@ bool AppendTimes::covers(Position position) const {
 TimestampMs AppendTimes::last() const {
     const std::scoped_lock lock(mutex_);
     return entries_.empty() ? floor_ : entries_.back().time;
+}
+
+void AppendTimes::change_file(std::string path, Position position) {
+    close_file();
+    const std::scoped_lock lock(mutex_);
+    floor_ = entries_.empty() ? floor_ : entries_.back().time;
+    entries_.clear();
+    entries_.push_back({position, floor_});
+    path_ = std::move(path);
+    next_sequence_ = 0;
 }
 
 void AppendTimes::close_file() {

@@ -19,6 +19,7 @@
 #include <deque>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -45,12 +46,24 @@ public:
     // kept in memory all the same; the error is for the log.
     Result<void> note(Position end, TimestampMs now);
 
+    // Says afterwards that the bytes of [from, to) were appended just now, by others. Where it makes an entry it makes
+    // one for `to` too: so what comes behind while nobody looks can be told from what was seen.
+    Result<void> note_seen(Position from, Position to, TimestampMs now);
+
+    // At a start: bytes behind the newest entry, up to `to`, were appended while nobody looked if head was last
+    // written, at `written`, later than a daemon would have left without an entry. They get `now` then.
+    Result<void> note_unseen(Position to, TimestampMs written, TimestampMs now);
+
     // The times of [from, to), as a batch header wants them; the first is at raw offset 0.
     std::vector<BatchTime> slice(Position from, Position to) const;
     // The time of the byte at `position`.
     TimestampMs time_at(Position position) const;
     // The first position at or after `from` with a time of at least `time`; nothing where there is no such entry.
     std::optional<Position> find(Position from, TimestampMs time) const;
+
+    // Forgets all but the largest time and goes on in another file, for a head that begins at `position`. The old file
+    // is nobody's then.
+    void change_file(std::string path, Position position);
 
     // What lies before `position` is durable in segments.
     void forget_before(Position position);
@@ -69,12 +82,13 @@ private:
     };
 
     std::int64_t interval_ms() const;
-    Result<void> store(const TimesEntry& entry);
+    bool is_due(TimestampMs now) const;
+    Result<void> store(std::span<const Entry> entries);
     TimestampMs time_at_locked(Position position) const;
 
     FileSystem& fs_;
-    const std::string path_;
     mutable std::mutex mutex_;
+    std::string path_;
     File file_;
     std::deque<Entry> entries_;  // positions and times never fall
     TimestampMs floor_;          // the largest time of what was forgotten

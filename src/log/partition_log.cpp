@@ -60,10 +60,14 @@ Result<void> PartitionLog::create_files(FileSystem& fs, const std::string& direc
     return sync ? sync_directory(fs, directory) : Result<void>{};
 }
 
-bool PartitionLog::retire_if_empty() {
+Result<bool> PartitionLog::retire_if_empty() {
+    TOPICFS_TRY_ASSIGN(const bool in_use, others_write());
+    if (in_use) {
+        return make_error(ErrorCode::kBusy, "remove", directory_, "somebody has it open for appending");
+    }
     const std::scoped_lock appends(append_mutex_);
-    const auto log_end = end();
-    if (!log_end || *log_end != start_) {
+    TOPICFS_TRY_ASSIGN(const Position log_end, end());
+    if (log_end != start_) {
         return false;
     }
     retire("the topic was removed");
@@ -119,7 +123,23 @@ Result<void> PartitionLog::recover(bool power_was_cut) {
                 log_warning(kept.error().message() + "; after a restart these records may have a later time");
             }
         }
+        if (log_end > sealed && !power_was_cut && !times_unknown) {
+            TOPICFS_TRY_ASSIGN(const std::shared_ptr<Head> open, head());
+            TOPICFS_TRY_ASSIGN(const FileInfo info, open->info());
+            if (const auto noted = times_->note_unseen(log_end, {info.mtime_ns / 1'000'000}, options.now); !noted) {
+                warn_of_time(noted.error());
+            }
+        }
+        observed_end_ = std::max(sealed, log_end);
+        if (!power_was_cut) {
+            TOPICFS_TRY(find_outlived_writers());
+        }
         if (lost_end > log_end) {
+            if (watched_head()) {
+                return make_error(ErrorCode::kBusy, "open", directory_,
+                                  "head was cut, and a writer that outlived its mount still appends to it; end that "
+                                  "writer first");
+            }
             TOPICFS_TRY(skip_lost_positions(lost_end));
         }
         schedule_seal(log_end);
@@ -165,28 +185,7 @@ Result<void> PartitionLog::skip_lost_positions(Position lost_end) {
     BatchBuilder builder;
     TOPICFS_TRY(seal_due(builder, true));
     TOPICFS_TRY(checkpoint());
-    const Position old_base = head_base_;
-    TOPICFS_TRY(Head::create(env_.fs, directory_, lost_end, env_.clock.now()));
-    TOPICFS_TRY(recovery_->commit([&](RecoveryPoint& point) {
-        point.sealed_end = lost_end;
-        point.punched_end = lost_end;
-    }));
-    TOPICFS_TRY(env_.fs.unlink(path(head_file_name(old_base))));
-    TOPICFS_TRY_ASSIGN(auto head, Head::open(env_.fs, directory_, lost_end, Head::Access::kReadAppend));
-    const TimestampMs last = times_->last();
-    const std::scoped_lock lock(mutex_);
-    head_ = std::move(head);
-    head_base_ = lost_end;
-    closed_end_ = lost_end;
-    counted_to_ = lost_end;
-    sealed_end_ = lost_end;
-    durable_sealed_end_ = lost_end;
-    punched_end_ = lost_end;
-    unpunched_from_ = lost_end;
-    nul_checked_end_ = lost_end;
-    times_ = std::make_unique<AppendTimes>(env_.fs, path(times_file_name(lost_end)));
-    times_->load(lost_end, lost_end, last);
-    return {};
+    return begin_head(lost_end);
 }
 
 std::shared_ptr<const TopicSettings> PartitionLog::settings() const {
@@ -219,6 +218,9 @@ Result<Position> PartitionLog::end() {
     std::shared_ptr<Head> open;
     {
         const std::scoped_lock lock(mutex_);
+        if (others_may_write_) {
+            TOPICFS_TRY(open_head_locked());  // It is closed then only where it could not be opened before.
+        }
         if (end_limit_ || !head_) {
             return end_limit_.value_or(closed_end_);
         }
@@ -267,11 +269,23 @@ Result<std::size_t> PartitionLog::append_locked(Head& open, Position log_end, st
     if (bytes.size() > kPositionMax - log_end.value) {
         return system_error(EFBIG, "append to", directory_);
     }
-    // The time is noted first: so no byte in head is ever without one.
-    if (const auto noted = times_->note(log_end, env_.clock.now()); !noted) {
-        log_warning(noted.error().message() + "; after a restart these records may have a later time");
+    {
+        // The time is noted first: so no byte in head is ever without one. What others have put there since the last
+        // look comes before.
+        const std::scoped_lock lock(growth_mutex_);
+        const Position seen = observed_end_.load();
+        const TimestampMs now = env_.clock.now();
+        const auto noted = seen < log_end ? times_->note_seen(seen, log_end, now) : times_->note(log_end, now);
+        if (!noted) {
+            warn_of_time(noted.error());
+        }
+        observed_end_ = std::max(observed_end_.load(), log_end);
     }
     auto stored = open.append(bytes);
+    if (stored) {
+        const std::scoped_lock lock(growth_mutex_);
+        observed_end_ = std::max(observed_end_.load(), log_end + *stored);
+    }
     if (!stored && !append_may_be_tried_again(stored.error())) {
         fail(stored.error());
     }
@@ -283,6 +297,13 @@ void PartitionLog::after_append(Position log_end, std::span<const std::byte> sto
         return;
     }
     schedule_seal(log_end);
+    schedule_flush();
+    if (has_waiters_) {
+        env_.work->has_grown(*this);
+    }
+}
+
+void PartitionLog::schedule_flush() {
     const std::optional<std::uint64_t> flush_ms = settings()->flush_ms;
     std::int64_t none = INT64_MAX;
     if (flush_ms && flush_scheduled_.load() == none) {
@@ -454,20 +475,24 @@ void PartitionLog::close_idle() {
         return;
     }
     std::shared_ptr<const SegmentList> idle;
+    bool unwatch = false;
     {
         const std::scoped_lock lock(mutex_);
         idle = segments_;
-        if (head_ && !head_used_) {
-            const auto log_end = head_->end();
-            const auto info = head_->info();
-            if (log_end && info && *log_end <= durable_sealed_end_.load()) {
-                closed_end_ = std::max(*log_end, durable_sealed_end_.load());
-                head_disk_bytes_ = info->disk_bytes;
-                head_.reset();
-                times_->close_file();
+        const bool watched = others_may_write_;
+        if (head_ && !head_used_ && lent_ == 0) {
+            if (const auto closed = close_head_locked(); !closed) {
+                log_debug(closed.error().message());  // It stays open, as far as it is; the next round tries again.
             }
         }
         head_used_ = false;
+        unwatch = watched && !others_may_write_;
+    }
+    if (unwatch && env_.work != nullptr) {
+        env_.work->unwatch_head(*this);  // Not under mutex_: it asks for the head of others.
+    }
+    if (const auto replaced = replace_long_head(); !replaced) {
+        log_warning(replaced.error().message() + "; head stays as it is");
     }
     for (const auto& segment : *idle) {
         segment->close_idle();

@@ -49,6 +49,13 @@ public:
     virtual void flush_at(PartitionLog& partition, std::int64_t monotonic_ms) = 0;
     // Make a checkpoint soon: a partition is not sealed any further until then.
     virtual void checkpoint_soon() = 0;
+    // Others append to head from now on: call observe() soon after they have, and every 10 ms while they go on.
+    virtual void watch_head(PartitionLog& /*partition*/) {}
+    virtual void unwatch_head(PartitionLog& /*partition*/) {}
+    // Somebody waits for growth: call tell_waiters() when there was some. Others' appends are to be seen at once.
+    virtual void waits_for_growth(PartitionLog& /*partition*/) {}
+    // append() was called while somebody waits.
+    virtual void has_grown(PartitionLog& /*partition*/) {}
 };
 
 struct PartitionEnvironment {
@@ -59,6 +66,9 @@ struct PartitionEnvironment {
     bool read_only = false;
     ReadAhead* read_ahead = nullptr;      // none: batches are decoded when they are read
     SealBacklog* seal_backlog = nullptr;  // none: each partition looks at its own only
+    // A head that is longer is replaced by a new one when nobody has it open: the file's size is what it ever held, and
+    // file systems have a limit to that.
+    std::uint64_t replace_head_bytes = 64u << 20;
 };
 
 class PartitionLog : public std::enable_shared_from_this<PartitionLog> {
@@ -83,10 +93,27 @@ public:
     Result<Found> find_time(TimestampMs time);
     Result<PartitionStatus> status();
     std::uint64_t disk_bytes();
-    TimestampMs last_append() const { return times_->last(); }
+    TimestampMs last_append() const { return times_->last(); }  // as far as observe() has seen
     std::string failure() const;
+    bool has_failed() const { return failed_; }
 
     void set_settings(std::shared_ptr<const TopicSettings> settings);
+
+    // As in Partition; what follows is in partition_growth.cpp.
+    Result<std::shared_ptr<AppendFile>> append_file();
+    void start_waiting(const std::shared_ptr<GrowthWaiter>& waiter);
+    void stop_waiting(const std::shared_ptr<GrowthWaiter>& waiter);
+    // The log end. Where it lies behind where it was the last time, what came since gets its time (the present one),
+    // and sealing and flushing are told.
+    Result<Position> observe();
+    void tell_waiters();
+    bool has_waiters() const { return has_waiters_; }
+    // The file that others may append to at present; null where nobody does.
+    std::shared_ptr<Head> watched_head();
+    // Whether somebody beside append() has head open for writing.
+    Result<bool> others_write();
+    // By who was lent head, when its writers are closed.
+    void head_returned();
 
     // The sealer's. Seals what is due (all there is with `all`), up to some batches; then says by BackgroundWork when
     // there is more to do. Returns the raw bytes that were sealed. One caller at a time works, others wait.
@@ -120,7 +147,7 @@ public:
     void fail(const Error& error);
 
     // No appends any more, for a reason that is no failure; whether it is empty is decided together with that.
-    bool retire_if_empty();
+    Result<bool> retire_if_empty();
     void retire(const std::string& reason);
     void reinstate();
 
@@ -143,6 +170,18 @@ private:
     Result<std::size_t> append_locked(Head& open, Position log_end, std::span<const std::byte> bytes);
     void after_append(Position log_end, std::span<const std::byte> stored);
     void schedule_seal(Position log_end);
+    void schedule_flush();
+    static void warn_of_time(const Error& error);
+    void after_growth(Position from, Position log_end);
+    std::uint64_t count_appended(Position from, Position to);
+    Result<bool> others_write_locked(FileInfo& info);
+    Result<void> open_head_locked();
+    Result<void> find_outlived_writers();
+    Result<void> close_head_locked();
+    Result<void> replace_long_head();
+    Result<void> begin_head(Position base);
+    Result<void> remove_head(Position base);
+    void use_new_head(Position base);
     Result<void> record_durable_nuls(Head& open, Position log_end);
     std::string path(const std::string& name) const { return directory_ + "/" + name; }
 
@@ -212,6 +251,7 @@ private:
 
     std::mutex append_mutex_;  // appends, one at a time
     std::mutex seal_mutex_;    // sealing, one at a time
+    std::mutex growth_mutex_;  // noting when head grew; taken alone or under append_mutex_
 
     mutable std::mutex mutex_;  // guards what follows; never held across I/O, but to open head
     std::shared_ptr<const TopicSettings> settings_;
@@ -219,6 +259,9 @@ private:
     std::vector<std::shared_ptr<Segment>> in_use_;  // the last few that were read, newest first
     std::shared_ptr<Head> head_;
     bool head_used_ = false;
+    unsigned lent_ = 0;              // append_file()s that are there
+    bool others_may_write_ = false;  // head was lent, and it is not known that all its writers are gone
+    std::vector<std::shared_ptr<GrowthWaiter>> waiters_;
     Position head_base_;
     Position closed_end_;  // the log end while head is not open
     std::uint64_t head_disk_bytes_ = 0;
@@ -239,6 +282,8 @@ private:
     std::atomic<Position> punched_end_{};
     std::atomic<Position> synced_end_{};  // head was synced up to here by this process
     std::atomic<Position> nul_checked_end_{};
+    std::atomic<Position> observed_end_{};  // what lies before it has its time; changed under growth_mutex_
+    std::atomic<bool> has_waiters_{false};
     std::atomic<bool> failed_{false};
     std::atomic<std::int64_t> seal_scheduled_{INT64_MAX};
     std::atomic<std::uint64_t> unflushed_records_{0};

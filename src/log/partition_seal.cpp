@@ -50,7 +50,7 @@ Result<std::uint64_t> PartitionLog::seal_due(BatchBuilder& builder, bool all) {
     const std::shared_ptr<const TopicSettings> now = settings();
     Position log_end;
     for (;;) {
-        TOPICFS_TRY_ASSIGN(log_end, open->end());
+        TOPICFS_TRY_ASSIGN(log_end, observe());
         const Position sealed = sealed_end();
         if (log_end <= sealed || (!all && done >= kSealAtOnceBytes)) {
             break;
@@ -64,7 +64,8 @@ Result<std::uint64_t> PartitionLog::seal_due(BatchBuilder& builder, bool all) {
             return done;
         }
         note_backlog(unsealed);
-        seal_pace_.note(unsealed, env_.seal_backlog != nullptr ? env_.seal_backlog->bytes() : 0, now->seal_bytes);
+        seal_pace_.note(unsealed, env_.seal_backlog != nullptr ? env_.seal_backlog->bytes() : 0);
+        const std::int64_t begin_ms = env_.clock.monotonic_ms();
         const auto bytes = static_cast<std::uint32_t>(std::min<std::uint64_t>(unsealed, now->seal_bytes));
         if (auto outcome = seal_batch(*open, builder, *now, bytes); !outcome) {
             note_backlog(0);
@@ -75,6 +76,7 @@ Result<std::uint64_t> PartitionLog::seal_due(BatchBuilder& builder, bool all) {
             }
             return std::move(outcome).error();
         }
+        seal_pace_.sealed(bytes, static_cast<std::uint64_t>(env_.clock.monotonic_ms() - begin_ms));
         done += bytes;
     }
     note_backlog(log_end - std::min(log_end, sealed_end()));

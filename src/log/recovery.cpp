@@ -37,6 +37,7 @@ private:
     Result<void> drop_segments_from(std::size_t number);
     Result<void> settle_head();
     Result<void> store_decision();
+    Result<void> remove_other_heads();
     Result<void> repair_head_header(Position base);
     void note_damage(Position from, Position to, const std::string& reason);
     std::string path(const std::string& name) const { return directory_ + "/" + name; }
@@ -52,6 +53,7 @@ private:
     };
     std::vector<Listed> listed_;
     std::vector<Position> heads_;
+    std::vector<Position> times_;
     Recovered out_;
     Position sealed_end_;
     Offset sealed_end_offset_;
@@ -85,6 +87,7 @@ Result<Recovered> Recovery::run() {
     TOPICFS_TRY(settle_head());
     if (!options_.read_only) {
         TOPICFS_TRY(store_decision());
+        TOPICFS_TRY(remove_other_heads());
     }
     return std::move(out_);
 }
@@ -101,6 +104,8 @@ Result<void> Recovery::list_files() {
         }
         if (name->kind == PartitionFile::kHead) {
             heads_.push_back(name->base);
+        } else if (name->kind == PartitionFile::kTimes) {
+            times_.push_back(name->base);
         } else if (name->kind == PartitionFile::kSegment) {
             TOPICFS_TRY_ASSIGN(const FileInfo info, fs_.info(path(entry.name)));
             std::uint64_t disk_bytes = info.disk_bytes;
@@ -464,6 +469,29 @@ Result<void> Recovery::store_decision() {
     out_.choice = RecoveryChoice{file.point(), out_.choice->slot ^ 1};
     out_.point = file.point();
     return {};
+}
+
+// A head is replaced by a newer one when all of it is in segments; whoever did that may have died before the old one
+// was gone. Where something is damaged all is kept.
+Result<void> Recovery::remove_other_heads() {
+    std::vector<std::string> others;
+    for (const Position base : heads_) {
+        if (base != out_.head->base()) {
+            others.push_back(head_file_name(base));
+        }
+    }
+    for (const Position base : times_) {
+        if (base != out_.head->base()) {
+            others.push_back(times_file_name(base));
+        }
+    }
+    if (others.empty() || !out_.damaged.empty()) {
+        return {};
+    }
+    for (const std::string& name : others) {
+        TOPICFS_TRY(fs_.unlink(path(name)));
+    }
+    return sync_directory(fs_, directory_);
 }
 
 void Recovery::note_damage(Position from, Position to, const std::string& reason) {

@@ -14,18 +14,34 @@ constexpr int kLz4Race = -32;
 constexpr int kZstdHurry = -5;
 constexpr int kZstdRace = -20;
 
+constexpr std::uint64_t kRateSpanMs = 1000;
+
 }  // namespace
 
-void SealPace::note(std::uint64_t lag, std::uint64_t backlog, std::uint64_t seal_bytes) {
-    const auto exceeds = [&](std::uint64_t batches) {
-        return lag > batches * seal_bytes || backlog > kOfAll * batches * seal_bytes;
-    };
-    if (exceeds(kRaceBatches)) {
+void SealPace::note(std::uint64_t lag, std::uint64_t backlog) {
+    if (bytes_ == 0) {
+        return;  // Nothing is known yet.
+    }
+    const double ms_per_byte = static_cast<double>(took_ms_) / static_cast<double>(bytes_);
+    const double behind_ms = static_cast<double>(std::max(lag, backlog)) * ms_per_byte;
+    if (behind_ms > kRaceMs) {
         step_ = Step::kRace;
-    } else if (exceeds(kHurryBatches)) {
+    } else if (behind_ms > kHurryMs) {
         step_ = std::max(step_, Step::kHurry);
-    } else if (!exceeds(kCaughtUpBatches)) {
+    } else if (behind_ms <= kCaughtUpMs) {
         step_ = Step::kAsked;
+    }
+}
+
+void SealPace::sealed(std::uint64_t bytes, std::uint64_t took_ms) {
+    if (step_ != Step::kAsked) {
+        return;
+    }
+    bytes_ += bytes;
+    took_ms_ += took_ms;
+    if (took_ms_ > kRateSpanMs) {
+        bytes_ = (bytes_ + 1) / 2;
+        took_ms_ /= 2;
     }
 }
 

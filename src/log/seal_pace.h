@@ -25,15 +25,16 @@ private:
 
 class SealPace {
 public:
-    // In times of seal.bytes: with so much more unsealed data one step down, and another one; with so little back.
-    static constexpr std::uint64_t kHurryBatches = 32;
-    static constexpr std::uint64_t kRaceBatches = 128;
-    static constexpr std::uint64_t kCaughtUpBatches = 4;
-    // The same for all partitions together, which are many at times without any of them being behind.
-    static constexpr std::uint64_t kOfAll = 8;
+    // In milliseconds that sealing would take as was asked for: with so much more unsealed data one step down, and
+    // another one; with so little back. A burst that is sealed within some seconds is none of it.
+    static constexpr std::uint64_t kHurryMs = 5000;
+    static constexpr std::uint64_t kRaceMs = 20000;
+    static constexpr std::uint64_t kCaughtUpMs = 500;
 
     // Called before each batch. `lag` is what this partition has unsealed, `backlog` what all have.
-    void note(std::uint64_t lag, std::uint64_t backlog, std::uint64_t seal_bytes);
+    void note(std::uint64_t lag, std::uint64_t backlog);
+    // Called after each: so many bytes took so long. How fast it is as was asked for is known from the last while.
+    void sealed(std::uint64_t bytes, std::uint64_t took_ms);
 
     // The level to compress with, where `level` was asked for. Never a slower one.
     int level(Codec codec, int level) const;
@@ -42,6 +43,9 @@ public:
 private:
     enum class Step { kAsked, kHurry, kRace };
     Step step_ = Step::kAsked;
+    // Sums over the last batches that were sealed as asked for, halved now and then.
+    std::uint64_t bytes_ = 0;
+    std::uint64_t took_ms_ = 0;
 };
 
 }  // namespace topicfs

@@ -12,6 +12,7 @@
 
 #include <topicfs/store.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -47,7 +48,8 @@ public:
     Result<void> set_default(std::string_view key, std::string_view value) override;
     Result<std::string> store_setting(std::string_view key) const override;
     Result<void> set_store_setting(std::string_view key, std::string_view value) override;
-    Result<std::string> status_json() override;
+    using Store::status_json;
+    Result<std::string> status_json(std::span<const StatusFact> facts) override;
     Result<void> close() override;
 
     // Without maintenance threads: seals what is due (or all) and makes a checkpoint.
@@ -61,7 +63,10 @@ private:
     Result<void> create_files();
     Result<void> read_store_file();
     Result<void> load_state();
-    Result<void> save_state_locked(bool clean);
+    Result<void> save_state(bool clean);
+    template <typename T>
+    Result<void> change_state(T& part, const char* operation, std::string_view what,
+                              const std::function<Result<void>(T&)>& change);
     Result<void> overwrite_state(const std::string& content);
     Result<void> load_topics();
     Result<void> remove_leftovers();
@@ -84,13 +89,13 @@ private:
     std::string id_;
     bool power_was_cut_ = false;
 
-    mutable std::mutex mutex_;  // guards what follows; held across the replacing of `state`
+    mutable std::mutex mutex_;  // guards what follows; not held across I/O
     std::map<std::string, std::shared_ptr<StoredTopic>, std::less<>> topics_;
     Attributes attributes_;
     TopicSettings defaults_;
     StoreSettings store_settings_;
     bool closed_ = false;
-    std::mutex changes_mutex_;  // making and removing topics, one at a time; taken before mutex_
+    std::mutex changes_mutex_;  // what changes topics or `state`, one at a time; taken before mutex_
 };
 
 }  // namespace topicfs

@@ -76,12 +76,15 @@ bool Maintenance::Queue::stopped() const {
     return stopped_;
 }
 
-void Maintenance::start() {
+Result<void> Maintenance::start() {
+    TOPICFS_TRY(growth_.start());
     sealer_ = std::thread([this] { run_sealer(); });
     flusher_ = std::thread([this] { run_flusher(); });
+    return {};
 }
 
 void Maintenance::stop() {
+    growth_.stop();
     seals_.stop();
     flushes_.stop();
     if (sealer_.joinable()) {

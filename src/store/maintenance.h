@@ -1,5 +1,5 @@
-// The threads that work behind all partitions of a store: one seals, one flushes and makes checkpoints. Nothing per
-// partition.
+// The threads that work behind all partitions of a store: one seals, one flushes and makes checkpoints, one sees growth
+// (growth_watch.h). Nothing per partition.
 //
 // Partitions tell by BackgroundWork when they have something to do; idle ones cost nothing. A checkpoint round comes
 // every few seconds, or earlier when much was sealed. Threads: seal_at and flush_at from any thread; start() and stop()
@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "log/partition_log.h"
+#include "store/growth_watch.h"
 
 #include <atomic>
 #include <condition_variable>
@@ -29,12 +30,16 @@ public:
         : clock_(clock), partitions_(std::move(partitions)) {}
     ~Maintenance() override { stop(); }
 
-    void start();
+    Result<void> start();
     void stop();
 
     void seal_at(PartitionLog& partition, std::int64_t monotonic_ms) override;
     void flush_at(PartitionLog& partition, std::int64_t monotonic_ms) override;
     void checkpoint_soon() override { flushes_.wake(); }
+    void watch_head(PartitionLog& partition) override { growth_.watch(partition); }
+    void unwatch_head(PartitionLog& partition) override { growth_.unwatch(partition); }
+    void waits_for_growth(PartitionLog& partition) override { growth_.waits(partition); }
+    void has_grown(PartitionLog& partition) override { growth_.has_grown(partition); }
 
     // One round now: what was sealed becomes durable and head's copy is given back. Errors are logged and kept in the
     // partitions.
@@ -69,6 +74,7 @@ private:
 
     const Clock& clock_;
     const std::function<Partitions()> partitions_;
+    GrowthWatch growth_;
     Queue seals_;
     Queue flushes_;
     std::atomic<std::uint64_t> sealed_bytes_{0};  // since the last checkpoint

@@ -107,8 +107,32 @@ bool set_delimiter(TopicSettings& settings, std::string_view text) {
     return true;
 }
 
-const std::array<Setting, 11>& settings_table() {
-    static const std::array<Setting, 11> table{{
+std::string write_path_text(const TopicSettings& settings) {
+    switch (settings.write_path) {
+        case WritePath::kPassthrough:
+            return "passthrough";
+        case WritePath::kDaemon:
+            return "daemon";
+        case WritePath::kAuto:
+            break;
+    }
+    return "auto";
+}
+
+bool set_write_path(TopicSettings& settings, std::string_view text) {
+    for (const WritePath path : {WritePath::kAuto, WritePath::kPassthrough, WritePath::kDaemon}) {
+        TopicSettings changed = settings;
+        changed.write_path = path;
+        if (write_path_text(changed) == text) {
+            settings = changed;
+            return true;
+        }
+    }
+    return false;
+}
+
+const std::array<Setting, 12>& settings_table() {
+    static const std::array<Setting, 12> table{{
         number<std::uint32_t>(
             {"num.partitions", "Partitions of a new topic; later, raise it to add some.", "1 to 100000"},
             &TopicSettings::num_partitions, 1, 100000),
@@ -137,6 +161,12 @@ const std::array<Setting, 11>& settings_table() {
           "\\n, \\0, \\t, \\r, \\xNN, one printable character, or none"},
          delimiter_text,
          set_delimiter},
+        {{"write.path",
+          "How appends reach the log: past the daemon where the mount can (auto, passthrough), or always through it. "
+          "A change counts once nobody has the partition open for writing.",
+          "auto, passthrough or daemon"},
+         write_path_text,
+         set_write_path},
     }};
     return table;
 }

@@ -92,7 +92,7 @@ Result<std::string> topic_status_json(const StoredTopic& topic) {
     return json.text() + "\n";
 }
 
-Result<std::string> store_status_json(const StoreFacts& facts) {
+Result<std::string> store_status_json(const StoreFacts& facts, std::span<const StatusFact> more) {
     JsonWriter json(JsonWriter::Style::kIndented);
     Totals totals;
     json.begin_object()
@@ -101,6 +101,9 @@ Result<std::string> store_status_json(const StoreFacts& facts) {
         .member("format_version", std::uint64_t{facts.format_version})
         .member("directory", std::string_view(facts.directory))
         .member("free_bytes", facts.space.blocks_available * facts.space.block_bytes);
+    for (const StatusFact& fact : more) {
+        json.key(fact.key).raw(fact.json);
+    }
     json.key("topics").begin_array();
     for (const auto& topic : facts.topics) {
         Totals of_topic;

@@ -20,6 +20,6 @@ struct StoreFacts {
     FileSystemSpace space;
     std::vector<std::shared_ptr<StoredTopic>> topics;
 };
-Result<std::string> store_status_json(const StoreFacts& facts);
+Result<std::string> store_status_json(const StoreFacts& facts, std::span<const StatusFact> more);
 
 }  // namespace topicfs

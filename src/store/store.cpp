@@ -143,7 +143,8 @@ Result<void> LocalStore::remove_topic(std::string_view name) {
         }
         topic = found->second;
     }
-    if (!topic->retire_if_empty()) {
+    TOPICFS_TRY_ASSIGN(const bool was_empty, topic->retire_if_empty());
+    if (!was_empty) {
         return make_error(ErrorCode::kNotEmpty, "remove", std::string(name), "it has records");
     }
     const std::string gone = std::string(kTopicsDirectory) + "/" + kUnfinishedPrefix + std::to_string(topic->id());
@@ -175,16 +176,33 @@ Result<void> LocalStore::check_changes_locked(const char* operation, std::string
     return {};
 }
 
-Result<void> LocalStore::change_attributes(const AttributesChange& change) {
-    const std::scoped_lock lock(mutex_);
-    TOPICFS_TRY(check_changes_locked("change", environment_.directory));
-    const Attributes before = attributes_;
-    apply_change(attributes_, change, environment_.clock->now().value * 1'000'000);
-    auto saved = save_state_locked(false);
+// Changes a part of the state, saves it all and takes the change back where that failed. Nobody but other changes waits
+// for the disk.
+template <typename T>
+Result<void> LocalStore::change_state(T& part, const char* operation, std::string_view what,
+                                      const std::function<Result<void>(T&)>& change) {
+    const std::scoped_lock changes(changes_mutex_);
+    T before;
+    {
+        const std::scoped_lock lock(mutex_);
+        TOPICFS_TRY(check_changes_locked(operation, what));
+        before = part;
+        TOPICFS_TRY(change(part));
+    }
+    auto saved = save_state(false);
     if (!saved) {
-        attributes_ = before;
+        const std::scoped_lock lock(mutex_);
+        part = before;
     }
     return saved;
+}
+
+Result<void> LocalStore::change_attributes(const AttributesChange& change) {
+    return change_state<Attributes>(attributes_, "change", environment_.directory,
+                                    [&](Attributes& attributes) -> Result<void> {
+                                        apply_change(attributes, change, environment_.clock->now().value * 1'000'000);
+                                        return {};
+                                    });
 }
 
 TopicSettings LocalStore::default_settings() const {
@@ -193,15 +211,8 @@ TopicSettings LocalStore::default_settings() const {
 }
 
 Result<void> LocalStore::set_default(std::string_view key, std::string_view value) {
-    const std::scoped_lock lock(mutex_);
-    TOPICFS_TRY(check_changes_locked("set", key));
-    const TopicSettings before = defaults_;
-    TOPICFS_TRY(set_setting(defaults_, key, value));
-    auto saved = save_state_locked(false);
-    if (!saved) {
-        defaults_ = before;
-    }
-    return saved;
+    return change_state<TopicSettings>(defaults_, "set", key,
+                                       [&](TopicSettings& settings) { return set_setting(settings, key, value); });
 }
 
 Result<std::string> LocalStore::store_setting(std::string_view key) const {
@@ -210,26 +221,21 @@ Result<std::string> LocalStore::store_setting(std::string_view key) const {
 }
 
 Result<void> LocalStore::set_store_setting(std::string_view key, std::string_view value) {
+    auto saved = change_state<StoreSettings>(
+        store_settings_, "set", key, [&](StoreSettings& settings) { return set_setting(settings, key, value); });
     const std::scoped_lock lock(mutex_);
-    TOPICFS_TRY(check_changes_locked("set", key));
-    const StoreSettings before = store_settings_;
-    TOPICFS_TRY(set_setting(store_settings_, key, value));
-    auto saved = save_state_locked(false);
-    if (!saved) {
-        store_settings_ = before;
-    }
     cache_.set_bytes_max(store_settings_.read_cache_bytes);
     return saved;
 }
 
-Result<std::string> LocalStore::status_json() {
+Result<std::string> LocalStore::status_json(std::span<const StatusFact> more) {
     StoreFacts facts;
     facts.id = id_;
     facts.directory = environment_.directory;
     facts.format_version = kStoreFormatVersion;
     TOPICFS_TRY_ASSIGN(facts.space, fs_.space());
     facts.topics = topics();
-    return store_status_json(facts);
+    return store_status_json(facts, more);
 }
 
 Result<void> LocalStore::maintain(bool seal_all) {
@@ -268,7 +274,9 @@ Result<void> LocalStore::close() {
     bool clean = true;
     for (const auto& log : logs) {
         if (log->failure().empty()) {
-            clean = log->sync().has_value() && clean;
+            // What writers that outlive us append from now on can be lost in a power cut like anything unsynced.
+            const auto others_write = log->others_write();
+            clean = log->sync().has_value() && clean && others_write && !*others_write;
             log->retire("the store is closed");
         } else {
             clean = false;
@@ -277,8 +285,7 @@ Result<void> LocalStore::close() {
     for (const auto& topic : topics()) {
         topic->retire("the store is closed");
     }
-    const std::scoped_lock lock(mutex_);
-    auto saved = save_state_locked(clean);
+    auto saved = save_state(clean);
     (void)fs_.close(std::move(lock_)).has_value();
     lock_ = {};
     return saved;

@@ -114,13 +114,10 @@ Result<void> LocalStore::open_or_create() {
     if (options_.read_only) {
         return {};
     }
-    {
-        // From here on an end without close() under another boot id is a power cut.
-        const std::scoped_lock lock(mutex_);
-        TOPICFS_TRY(save_state_locked(false));
-    }
+    // From here on an end without close() under another boot id is a power cut.
+    TOPICFS_TRY(save_state(false));
     if (options_.maintenance) {
-        maintenance_.start();
+        TOPICFS_TRY(maintenance_.start());
         read_ahead_.start();
     }
     return {};
@@ -186,10 +183,7 @@ Result<void> LocalStore::create_files() {
     attributes_.gid = getegid();
     attributes_.mode = 0755;
     attributes_.atime_ns = attributes_.mtime_ns = attributes_.ctime_ns = environment_.clock->now().value * 1'000'000;
-    {
-        const std::scoped_lock lock(mutex_);
-        TOPICFS_TRY(save_state_locked(true));
-    }
+    TOPICFS_TRY(save_state(true));
     // Last, as it is what makes the directory a store.
     id_ = random_id();
     TextFile file{"store", kStoreFormatVersion, {{"id", id_}}};
@@ -251,14 +245,18 @@ Result<void> LocalStore::load_state() {
     return {};
 }
 
-Result<void> LocalStore::save_state_locked(bool clean) {
+// Under changes_mutex_, or before anybody else is there.
+Result<void> LocalStore::save_state(bool clean) {
     TextFile file{"state", kStateFileVersion, {}};
     file.values["boot"] = environment_.boot_id;
     file.values["end"] = clean ? "clean" : "open";
-    file.values["attributes"] = encode_attributes(attributes_);
-    encode_settings(defaults_, file);
-    for (const SettingInfo& info : store_setting_infos()) {
-        file.values[kStoreSettingPrefix + std::string(info.key)] = *get_setting(store_settings_, info.key);
+    {
+        const std::scoped_lock lock(mutex_);
+        file.values["attributes"] = encode_attributes(attributes_);
+        encode_settings(defaults_, file);
+        for (const SettingInfo& info : store_setting_infos()) {
+            file.values[kStoreSettingPrefix + std::string(info.key)] = *get_setting(store_settings_, info.key);
+        }
     }
     const std::string content = encode_text_file(file);
     auto saved = replace_file(fs_, kStateFileName, content);

@@ -131,7 +131,7 @@ Result<void> StoredTopic::create_files(const PartitionEnvironment& environment, 
         TOPICFS_TRY(PartitionLog::create_files(fs, partition, environment.clock.now(), sync_each));
         topic.partition_attributes_.push_back({of_partition, Position{0}});
     }
-    TOPICFS_TRY(topic.save_locked());  // syncs the directory too
+    TOPICFS_TRY(topic.save());  // syncs the directory too
     if (!sync_each) {
         TOPICFS_TRY_ASSIGN(const File any, fs.open(directory + "/" + kTopicFileName, 0));
         TOPICFS_TRY(fs.syncfs(any));
@@ -228,20 +228,27 @@ TextFile StoredTopic::to_text() const {
     return file;
 }
 
-Result<void> StoredTopic::save_locked() {
-    return replace_file(env_.fs, directory_ + "/" + kTopicFileName, encode_text_file(to_text()));
+// Under changes_mutex_, or before anybody else is there.
+Result<void> StoredTopic::save() {
+    return replace_file(env_.fs, directory_ + "/" + kTopicFileName, text());
+}
+
+std::string StoredTopic::text() const {
+    const std::scoped_lock lock(mutex_);
+    return encode_text_file(to_text());
 }
 
 // After a save that failed: whether the file holds the new state all the same, as where only the last sync failed. Then
 // it counts, so that this process and the next one go by the same settings.
-bool StoredTopic::is_saved_locked() const {
+bool StoredTopic::is_saved() const {
     const auto content = read_small_file(env_.fs, directory_ + "/" + kTopicFileName, kTextFileBytesMax);
-    return content && *content == encode_text_file(to_text());
+    return content && *content == text();
 }
 
 Result<void> StoredTopic::open_partition(std::uint32_t number, bool power_was_cut) {
     const std::string directory = directory_ + "/" + std::to_string(number);
     TOPICFS_TRY_ASSIGN(auto log, PartitionLog::open(env_, directory, settings_, power_was_cut));
+    const std::scoped_lock lock(mutex_);
     partitions_.push_back(std::make_shared<StoredPartition>(number, std::move(log), weak_from_this()));
     if (partition_attributes_.size() <= number) {
         // It was added, and power was cut before the topic's file knew of it.
@@ -271,20 +278,21 @@ Result<std::shared_ptr<Partition>> StoredTopic::partition(std::uint32_t number) 
 }
 
 Result<std::shared_ptr<Partition>> StoredTopic::add_partition(std::uint32_t number, const Attributes& attributes) {
-    const std::scoped_lock lock(mutex_);
-    return add_partition_locked(number, attributes);
+    const std::scoped_lock changes(changes_mutex_);
+    return add_partition_changing(number, attributes);
 }
 
-Result<std::shared_ptr<Partition>> StoredTopic::add_partition_locked(std::uint32_t number,
-                                                                     const Attributes& attributes) {
+// Under changes_mutex_.
+Result<std::shared_ptr<Partition>> StoredTopic::add_partition_changing(std::uint32_t number,
+                                                                       const Attributes& attributes) {
     const std::string shown = name_ + "/" + std::to_string(number);
-    TOPICFS_TRY(check_changes_locked("add a partition to"));
-    if (number < partitions_.size()) {
+    TOPICFS_TRY(check_changes("add a partition to"));
+    const std::uint32_t count = partition_count();
+    if (number < count) {
         return make_error(ErrorCode::kExists, "add", shown, "the partition is there already");
     }
-    if (number > partitions_.size() || number >= kPartitionsMax) {
-        return make_error(ErrorCode::kInvalid, "add", shown,
-                          "the next partition is " + std::to_string(partitions_.size()));
+    if (number > count || number >= kPartitionsMax) {
+        return make_error(ErrorCode::kInvalid, "add", shown, "the next partition is " + std::to_string(count));
     }
     const std::string directory = directory_ + "/" + std::to_string(number);
     const std::string unfinished = directory_ + "/" + kUnfinishedPrefix + std::to_string(number);
@@ -293,19 +301,23 @@ Result<std::shared_ptr<Partition>> StoredTopic::add_partition_locked(std::uint32
     }
     TOPICFS_TRY(PartitionLog::create_files(env_.fs, unfinished, env_.clock.now(), true));
     TOPICFS_TRY(env_.fs.rename(unfinished, directory));
-    partition_attributes_.resize(number);
-    partition_attributes_.push_back({attributes, Position{0}});
-    attributes_.mtime_ns = attributes_.ctime_ns = now_ns(env_.clock);
-    auto made = save_locked();  // and with it the directory's names
+    {
+        const std::scoped_lock lock(mutex_);
+        partition_attributes_.resize(number);
+        partition_attributes_.push_back({attributes, Position{0}});
+        attributes_.mtime_ns = attributes_.ctime_ns = now_ns(env_.clock);
+    }
+    auto made = save();  // and with it the directory's names
     if (made) {
         made = open_partition(number, false);
     }
     if (!made) {
         (void)env_.fs.rename(directory, unfinished).has_value();  // So that it can be made again.
+        const std::scoped_lock lock(mutex_);
         partition_attributes_.resize(number);
         return std::move(made).error();
     }
-    return std::shared_ptr<Partition>(partitions_.back());
+    return partition(number);
 }
 
 Attributes StoredTopic::attributes() const {
@@ -314,19 +326,24 @@ Attributes StoredTopic::attributes() const {
 }
 
 Result<void> StoredTopic::change_attributes(const AttributesChange& change) {
-    const std::scoped_lock lock(mutex_);
-    TOPICFS_TRY(check_changes_locked("change"));
-    const Attributes before = attributes_;
-    apply_change(attributes_, change, now_ns(env_.clock));
-    auto saved = save_locked();
-    if (!saved && !is_saved_locked()) {
+    const std::scoped_lock changes(changes_mutex_);
+    TOPICFS_TRY(check_changes("change"));
+    Attributes before;
+    {
+        const std::scoped_lock lock(mutex_);
+        before = attributes_;
+        apply_change(attributes_, change, now_ns(env_.clock));
+    }
+    auto saved = save();
+    if (!saved && !is_saved()) {
+        const std::scoped_lock lock(mutex_);
         attributes_ = before;
     }
     return saved;
 }
 
 Attributes StoredTopic::partition_attributes(std::uint32_t number, PartitionLog& log) const {
-    const auto log_end = log.end();
+    const auto log_end = log.observe();  // so that what came just now has its time
     const std::int64_t appended_ns = log.last_append().value * 1'000'000;
     const std::scoped_lock lock(mutex_);
     const StoredAttributes& stored = partition_attributes_[number];
@@ -341,17 +358,22 @@ Attributes StoredTopic::partition_attributes(std::uint32_t number, PartitionLog&
 Result<void> StoredTopic::change_partition_attributes(std::uint32_t number, PartitionLog& log,
                                                       const AttributesChange& change) {
     TOPICFS_TRY_ASSIGN(const Position log_end, log.end());
-    const std::scoped_lock lock(mutex_);
-    TOPICFS_TRY(check_changes_locked("change"));
-    StoredAttributes& stored = partition_attributes_[number];
-    const StoredAttributes before = stored;
-    apply_change(stored.attributes, change, now_ns(env_.clock));
-    if (change.mtime_ns) {
-        stored.mtime_set_at = log_end;
+    const std::scoped_lock changes(changes_mutex_);
+    TOPICFS_TRY(check_changes("change"));
+    StoredAttributes before;
+    {
+        const std::scoped_lock lock(mutex_);
+        StoredAttributes& stored = partition_attributes_[number];
+        before = stored;
+        apply_change(stored.attributes, change, now_ns(env_.clock));
+        if (change.mtime_ns) {
+            stored.mtime_set_at = log_end;
+        }
     }
-    auto saved = save_locked();
-    if (!saved && !is_saved_locked()) {
-        stored = before;
+    auto saved = save();
+    if (!saved && !is_saved()) {
+        const std::scoped_lock lock(mutex_);
+        partition_attributes_[number] = before;
     }
     return saved;
 }
@@ -361,41 +383,56 @@ TopicSettings StoredTopic::settings() const {
     return *settings_;
 }
 
-Result<void> StoredTopic::set(std::string_view key, std::string_view value) {
-    const std::scoped_lock lock(mutex_);
-    TOPICFS_TRY(check_changes_locked("set"));
-    TopicSettings changed = *settings_;
-    TOPICFS_TRY(set_setting(changed, key, value));
-    if (changed.record_delimiter != settings_->record_delimiter) {
-        for (const auto& partition : partitions_) {
+// Whether the topic can have these settings in place of `before`.
+Result<void> StoredTopic::check_settings(const TopicSettings& before, const TopicSettings& changed) const {
+    if (changed.record_delimiter != before.record_delimiter) {
+        for (const auto& partition : partitions()) {
             TOPICFS_TRY_ASSIGN(const Position log_end, partition->end());
             if (log_end != Position{0}) {
-                return make_error(ErrorCode::kInvalid, "set", std::string(key),
+                return make_error(ErrorCode::kInvalid, "set", "record.delimiter",
                                   "the topic has records already, and their offsets count by the present delimiter");
             }
         }
     }
-    if (changed.num_partitions < partitions_.size() && changed.num_partitions != settings_->num_partitions) {
-        return make_error(
-            ErrorCode::kInvalid, "set", std::string(key),
-            "the topic has " + std::to_string(partitions_.size()) + " partitions; they can only become more");
+    const std::uint32_t count = partition_count();
+    if (changed.num_partitions < count && changed.num_partitions != before.num_partitions) {
+        return make_error(ErrorCode::kInvalid, "set", "num.partitions",
+                          "the topic has " + std::to_string(count) + " partitions; they can only become more");
     }
-    const std::shared_ptr<const TopicSettings> before = settings_;
-    settings_ = std::make_shared<TopicSettings>(changed);
-    auto saved = save_locked();
-    if (!saved && !is_saved_locked()) {
+    return {};
+}
+
+Result<void> StoredTopic::set(std::string_view key, std::string_view value) {
+    const std::scoped_lock changes(changes_mutex_);
+    TOPICFS_TRY(check_changes("set"));
+    std::shared_ptr<const TopicSettings> before;
+    Attributes attributes;
+    {
+        const std::scoped_lock lock(mutex_);
+        before = settings_;
+        attributes = attributes_;
+    }
+    TopicSettings changed = *before;
+    TOPICFS_TRY(set_setting(changed, key, value));
+    TOPICFS_TRY(check_settings(*before, changed));
+    const auto now = std::make_shared<const TopicSettings>(changed);
+    {
+        const std::scoped_lock lock(mutex_);
+        settings_ = now;
+    }
+    auto saved = save();
+    if (!saved && !is_saved()) {
+        const std::scoped_lock lock(mutex_);
         settings_ = before;
         return saved;
     }
-    for (const auto& partition : partitions_) {
-        partition->log()->set_settings(settings_);
+    for (const auto& partition : partitions()) {
+        partition->log()->set_settings(now);
     }
     TOPICFS_TRY(std::move(saved));
-    while (key == "num.partitions" && partitions_.size() < changed.num_partitions) {
-        const auto next = static_cast<std::uint32_t>(partitions_.size());
-        Attributes attributes = attributes_;
-        attributes.mode &= kPartitionModeMask;
-        TOPICFS_TRY(add_partition_locked(next, attributes));
+    attributes.mode &= kPartitionModeMask;
+    while (key == "num.partitions" && partition_count() < changed.num_partitions) {
+        TOPICFS_TRY(add_partition_changing(partition_count(), attributes));
     }
     return {};
 }
@@ -404,7 +441,8 @@ Result<std::string> StoredTopic::status_json() {
     return topic_status_json(*this);
 }
 
-Result<void> StoredTopic::check_changes_locked(const char* operation) const {
+Result<void> StoredTopic::check_changes(const char* operation) const {
+    const std::scoped_lock lock(mutex_);
     if (env_.read_only) {
         return make_error(ErrorCode::kReadOnly, operation, name_, "the store is open for reading only");
     }
@@ -423,17 +461,19 @@ void StoredTopic::reinstate() {
     }
 }
 
-bool StoredTopic::retire_if_empty() {
-    const std::scoped_lock lock(mutex_);
-    for (std::size_t i = 0; i < partitions_.size(); ++i) {
-        if (!partitions_[i]->log()->retire_if_empty()) {
+Result<bool> StoredTopic::retire_if_empty() {
+    const std::scoped_lock changes(changes_mutex_);
+    const auto all = partitions();
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        auto retired = all[i]->log()->retire_if_empty();
+        if (!retired || !*retired) {
             for (std::size_t j = 0; j < i; ++j) {
-                partitions_[j]->log()->reinstate();
+                all[j]->log()->reinstate();
             }
-            return false;
+            return retired;
         }
     }
-    retired_ = "the topic was removed";
+    retire("the topic was removed");
     return true;
 }
 

@@ -1,8 +1,7 @@
 // A topic of an open store: its text file, its partitions, who owns them.
 //
 // The file `topic` in the topic's directory holds id, owner, modes, times and settings; each change replaces it whole
-// and is durable on return. Threads: any; mutex_ is held across the replacing of the file, which only changes of the
-// same topic wait for.
+// and is durable on return. Threads: any; only changes of the same topic wait for the file.
 #pragma once
 
 #include "format/text_file.h"
@@ -43,6 +42,9 @@ public:
     Result<Found> find_offset(Offset offset) override { return log_->find_offset(offset); }
     Result<Found> find_time(TimestampMs time) override { return log_->find_time(time); }
     Result<PartitionStatus> status() override { return log_->status(); }
+    Result<std::shared_ptr<AppendFile>> append_file() override { return log_->append_file(); }
+    void start_waiting(const std::shared_ptr<GrowthWaiter>& waiter) override { log_->start_waiting(waiter); }
+    void stop_waiting(const std::shared_ptr<GrowthWaiter>& waiter) override { log_->stop_waiting(waiter); }
     Attributes attributes() const override;
     Result<void> change_attributes(const AttributesChange& change) override;
     std::uint64_t disk_bytes() const override { return log_->disk_bytes(); }
@@ -89,7 +91,7 @@ public:
     Attributes partition_attributes(std::uint32_t number, PartitionLog& log) const;
     Result<void> change_partition_attributes(std::uint32_t number, PartitionLog& log, const AttributesChange& change);
     // Takes no appends any more, if it has no records.
-    bool retire_if_empty();
+    Result<bool> retire_if_empty();
     void reinstate();
     // Is not changed any more: whoever still holds it must not write to what has its name now.
     void retire(std::string reason);
@@ -98,17 +100,20 @@ private:
     Result<void> load();
     void take_over(const TextFile& file);
     TextFile to_text() const;
-    Result<void> save_locked();
-    Result<void> check_changes_locked(const char* operation) const;
-    bool is_saved_locked() const;
+    Result<void> save();
+    std::string text() const;
+    Result<void> check_changes(const char* operation) const;
+    Result<void> check_settings(const TopicSettings& before, const TopicSettings& changed) const;
+    bool is_saved() const;
     Result<void> open_partition(std::uint32_t number, bool power_was_cut);
-    Result<std::shared_ptr<Partition>> add_partition_locked(std::uint32_t number, const Attributes& attributes);
+    Result<std::shared_ptr<Partition>> add_partition_changing(std::uint32_t number, const Attributes& attributes);
 
     const PartitionEnvironment env_;
     const std::string name_;
     const std::string directory_;
 
-    mutable std::mutex mutex_;  // guards what follows
+    std::mutex changes_mutex_;  // changes, one at a time; held across I/O, taken before mutex_
+    mutable std::mutex mutex_;  // guards what follows; not held across I/O
     std::uint64_t id_ = 0;
     Attributes attributes_;
     std::shared_ptr<const TopicSettings> settings_;

@@ -39,7 +39,7 @@ TEST_CASE("readdir: the root lists topics, a topic its partitions in number orde
 TEST_CASE("readdir: .config lists its keys") {
     PretendKernel kernel;
     const std::vector<Listed> keys = kernel.list(kernel.open_directory(kernel.node_of_path(".config")));
-    CHECK(keys.size() == topic_setting_infos().size() + 2);
+    CHECK(keys.size() == topic_setting_infos().size() + store_setting_infos().size() + 2);
     CHECK(keys.at(2).name == topic_setting_infos().front().key);
     CHECK(keys.at(2).inode == kernel.attributes_of(".config/" + keys.at(2).name).ino);
 }

@@ -1,8 +1,13 @@
 #include "edge/fake_store.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
+#include <chrono>
 #include <stdexcept>
 #include <utility>
+
+#include "io/fd.h"
 
 namespace topicfs::test {
 
@@ -15,6 +20,21 @@ void apply(Attributes& attributes, const AttributesChange& change) {
     attributes.atime_ns = change.atime_ns.value_or(attributes.atime_ns);
     attributes.mtime_ns = change.mtime_ns.value_or(attributes.mtime_ns);
 }
+
+// Of no bytes: whoever writes to it is the kernel, which the tests have not.
+class FakeAppendFile final : public AppendFile {
+public:
+    explicit FakeAppendFile(std::shared_ptr<FakeContext> context) : context_(std::move(context)) { ++context_->lent; }
+    ~FakeAppendFile() override { --context_->lent; }
+    FakeAppendFile(const FakeAppendFile&) = delete;
+    FakeAppendFile& operator=(const FakeAppendFile&) = delete;
+    int fd() const override { return fd_.get(); }
+    bool usable() const override { return context_->lent_is_usable; }
+
+private:
+    const std::shared_ptr<FakeContext> context_;
+    const Fd fd_{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
+};
 
 }  // namespace
 
@@ -37,10 +57,50 @@ FakePartition::FakePartition(std::shared_ptr<FakeContext> context, std::uint32_t
 
 Result<std::size_t> FakePartition::append(std::span<const std::byte> bytes) {
     TOPICFS_TRY(context_->before("append"));
-    const std::lock_guard lock(mutex_);
-    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
-    ++attributes_.mtime_ns;
+    {
+        const std::lock_guard lock(mutex_);
+        bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+        ++attributes_.mtime_ns;
+    }
+    tell_waiters();
     return bytes.size();
+}
+
+void FakePartition::tell_waiters() {
+    std::vector<std::shared_ptr<GrowthWaiter>> told;
+    {
+        const std::lock_guard lock(mutex_);
+        told = waiters_;
+    }
+    for (const auto& waiter : told) {
+        waiter->grown();
+    }
+}
+
+Result<std::shared_ptr<AppendFile>> FakePartition::append_file() {
+    if (!context_->lends) {
+        return system_error(EINVAL, "append to", "a partition in memory");
+    }
+    return std::shared_ptr<AppendFile>(std::make_shared<FakeAppendFile>(context_));
+}
+
+bool FakePartition::await_waiters(bool some) {
+    std::unique_lock lock(mutex_);
+    constexpr std::chrono::seconds kPatience(20);
+    return waiters_changed_.wait_for(lock, kPatience, [&] { return waiters_.empty() != some; });
+}
+
+void FakePartition::start_waiting(const std::shared_ptr<GrowthWaiter>& waiter) {
+    static_cast<void>(context_->before("start_waiting").has_value());
+    const std::lock_guard lock(mutex_);
+    waiters_.push_back(waiter);
+    waiters_changed_.notify_all();
+}
+
+void FakePartition::stop_waiting(const std::shared_ptr<GrowthWaiter>& waiter) {
+    const std::lock_guard lock(mutex_);
+    std::erase(waiters_, waiter);
+    waiters_changed_.notify_all();
 }
 
 Result<std::size_t> FakePartition::append_at(Position expected, std::span<const std::byte> bytes) {
@@ -270,7 +330,7 @@ Result<void> FakeStore::set_store_setting(std::string_view key, std::string_view
     return set_setting(store_settings_, key, value);
 }
 
-Result<std::string> FakeStore::status_json() {
+Result<std::string> FakeStore::status_json(std::span<const StatusFact> /*facts*/) {
     return std::string("{\"store\":true}");
 }
 

@@ -7,6 +7,7 @@
 #include <topicfs/store.h>
 
 #include <atomic>
+#include <condition_variable>
 #include <cstddef>
 #include <functional>
 #include <map>
@@ -34,6 +35,9 @@ struct FakeContext {
     FakeHook before;
     std::atomic<std::uint64_t> next_topic_id = 1;
     std::atomic<int> syncs = 0;
+    std::atomic<bool> lends = false;          // append_file() gives a file, else EINVAL
+    std::atomic<bool> lent_is_usable = true;  // what AppendFile::usable() says
+    std::atomic<int> lent = 0;                // append_file()s that are there
 };
 
 class FakePartition final : public Partition {
@@ -47,13 +51,19 @@ public:
     Position start() const override;
     Result<Position> end() const override;
     Result<std::size_t> read(Position from, std::span<std::byte> into) override;
-    Result<ByteView> view(Position from, std::size_t bytes_max) override;
     Result<Found> find_offset(Offset offset) override;
     Result<Found> find_time(TimestampMs time) override;
     Result<PartitionStatus> status() override;
+    Result<ByteView> view(Position from, std::size_t bytes_max) override;
+    Result<std::shared_ptr<AppendFile>> append_file() override;
+    void start_waiting(const std::shared_ptr<GrowthWaiter>& waiter) override;
+    void stop_waiting(const std::shared_ptr<GrowthWaiter>& waiter) override;
     Attributes attributes() const override;
     Result<void> change_attributes(const AttributesChange& change) override;
     std::uint64_t disk_bytes() const override { return 1000; }
+
+    // Waits until somebody waits for growth, or nobody does any more; false after the test's patience.
+    bool await_waiters(bool some);
 
     // As retention does. Bytes below can not be read any more.
     void move_start(Position start);
@@ -63,8 +73,12 @@ private:
     const std::uint32_t number_;
     mutable std::mutex mutex_;
     Position start_;
+    void tell_waiters();
+
     std::vector<std::byte> bytes_;
     Attributes attributes_;
+    std::vector<std::shared_ptr<GrowthWaiter>> waiters_;
+    std::condition_variable waiters_changed_;
 };
 
 class FakeTopic final : public Topic {
@@ -109,7 +123,8 @@ public:
     Result<void> set_default(std::string_view key, std::string_view value) override;
     Result<std::string> store_setting(std::string_view key) const override;
     Result<void> set_store_setting(std::string_view key, std::string_view value) override;
-    Result<std::string> status_json() override;
+    using Store::status_json;
+    Result<std::string> status_json(std::span<const StatusFact> facts) override;
     Result<void> close() override { return {}; }
 
     // Throws where there is none: a mistake of the test.

@@ -55,13 +55,30 @@ TEST_CASE_METHOD(Fixture, "open: a file that is bound by itself is served at the
 TEST_CASE_METHOD(Fixture, "open: a caller that the kernel cannot name is served at once") {
     const std::uint64_t reader = kernel.node(topic, "0");
     CHECK(kernel.open(reader, O_WRONLY | O_APPEND, kNobody).error == 0);
-    CHECK(kernel.node(topic, "0", kNobody) == reader);
+    // Also where others have that node open, as it could be led to no other.
+    CHECK(kernel.open(reader, O_RDONLY, kNobody).error == 0);
+    CHECK(kernel.open(reader, O_WRONLY, kNobody).error == 0);
 }
 
 TEST_CASE_METHOD(Fixture, "open: readers and O_RDWR stay on the reader node") {
+    const int flags = GENERATE(O_RDONLY, O_RDWR, O_RDWR | O_APPEND);
     const std::uint64_t reader = kernel.node(topic, "0");
-    CHECK(kernel.open(reader, O_RDONLY).as<fuse_open_out>().open_flags == FOPEN_DIRECT_IO);
-    CHECK(kernel.open(reader, O_RDWR | O_APPEND).error == 0);
+    CHECK(kernel.open(reader, flags).as<fuse_open_out>().open_flags == FOPEN_DIRECT_IO);
+}
+
+TEST_CASE_METHOD(Fixture, "open: each reader has a node of its own, so that nobody else's look-up raises its size") {
+    const OpenFile first = open(O_RDONLY);
+    // The kernel still has the first one's node in its directory cache, or has just looked it up for both.
+    CHECK(kernel.open(first.node, O_RDONLY, {1000, 1000, 78}).error == ESTALE);
+    const std::uint64_t node = kernel.node(topic, "0", {1000, 1000, 78});
+    CHECK(node != first.node);
+    CHECK(kernel.node(topic, "0", {1000, 1000, 78}) == node);
+    CHECK(kernel.open(node, O_RDONLY, {1000, 1000, 78}).error == 0);
+    CHECK(kernel.attributes(node).as<fuse_attr_out>().attr.ino ==
+          kernel.attributes(first.node).as<fuse_attr_out>().attr.ino);
+    // Once closed it is given out again.
+    CHECK(kernel.release(first).error == 0);
+    CHECK(kernel.node(topic, "0") == first.node);
 }
 
 TEST_CASE_METHOD(Fixture, "open: O_TRUNC of what has bytes is EPERM, also before the writer is sent on") {
@@ -98,7 +115,9 @@ TEST_CASE_METHOD(Fixture, "create: the next number adds a partition, at the node
     CHECK(opened.open_flags == FOPEN_DIRECT_IO);
     CHECK(kernel.write({entry.nodeid, opened.fh, 0}, "x").error == 0);
     CHECK(kernel.node(topic, "1") != entry.nodeid);
-    const auto reader = kernel.create(topic, "2", O_RDWR).as<fuse_entry_out>();
+    const Answer read_write = kernel.create(topic, "2", O_RDWR);
+    const auto reader = read_write.as<fuse_entry_out>();
+    CHECK(kernel.release({reader.nodeid, read_write.as<fuse_open_out>(sizeof(fuse_entry_out)).fh, 0}).error == 0);
     CHECK(kernel.node(topic, "2") == reader.nodeid);
 }
 
@@ -255,7 +274,7 @@ TEST_CASE_METHOD(Fixture, "lseek: there is never a hole") {
     CHECK(seek(3, SEEK_SET).error == EINVAL);
 }
 
-TEST_CASE_METHOD(Fixture, "fallocate is EOPNOTSUPP; extended attributes, poll and copies are ENOSYS") {
+TEST_CASE_METHOD(Fixture, "fallocate is EOPNOTSUPP; extended attributes and copies are ENOSYS") {
     const OpenFile file = open(O_WRONLY | O_APPEND);
     fuse_fallocate_in allocate = {};
     allocate.fh = file.handle;
@@ -265,7 +284,6 @@ TEST_CASE_METHOD(Fixture, "fallocate is EOPNOTSUPP; extended attributes, poll an
     CHECK(kernel.call(FUSE_GETXATTR, file.node, body(fuse_getxattr_in{}, name)).error == ENOSYS);
     CHECK(kernel.call(FUSE_LISTXATTR, file.node, body(fuse_getxattr_in{})).error == ENOSYS);
     CHECK(kernel.call(FUSE_REMOVEXATTR, file.node, body(name)).error == ENOSYS);
-    CHECK(kernel.call(FUSE_POLL, file.node, body(fuse_poll_in{})).error == ENOSYS);
     CHECK(kernel.call(FUSE_COPY_FILE_RANGE, file.node, body(fuse_copy_file_range_in{})).error == ENOSYS);
     CHECK(kernel.finish() == 0);
 }

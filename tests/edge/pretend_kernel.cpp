@@ -48,7 +48,15 @@ PretendKernel::PretendKernel(Start start, std::string data_directory) : message_
     options.threads = 4;
     options.mount_point = "/pretend";
     options.data_directory = std::move(data_directory);
-    options.on_ready = [this] { announced_promise_.set_value(); };
+    if (start == Start::kPassthrough) {
+        probe_directory_ = std::make_unique<TemporaryDirectory>();
+        write_file(*probe_directory_ / "probe", "an ordinary file");
+        options.probe_file = *probe_directory_ / "probe";
+    }
+    options.on_ready = [this](const std::string& no_passthrough) {
+        no_passthrough_ = no_passthrough;
+        announced_promise_.set_value();
+    };
     auto session = Session::create(store_, std::move(device), std::move(options));
     if (!session) {
         throw std::runtime_error(session.error().message());
@@ -57,6 +65,14 @@ PretendKernel::PretendKernel(Start start, std::string data_directory) : message_
     server_ = std::thread([this] { result_ = std::make_unique<Result<void>>(session_->serve()); });
     if (start == Start::kInitialised) {
         initialise();
+    }
+    if (start == Start::kPassthrough) {
+        // FUSE_PASSTHROUGH, which older headers do not have.
+        constexpr std::uint32_t kPassthrough = 1u << 5;
+        initialise(FUSE_KERNEL_VERSION, kPassthrough);
+        if (!announced()) {
+            throw std::runtime_error("INIT was answered, and nothing announced");
+        }
     }
 }
 
@@ -72,10 +88,7 @@ std::size_t PretendKernel::finish() {
         session_->stop();
         server_.join();
     }
-    pollfd readable = {kernel_end_.get(), POLLIN, 0};
-    while (poll(&readable, 1, 0) == 1 && (readable.revents & POLLIN) != 0) {
-        receive_one();
-    }
+    receive_what_came();
     for (const std::uint64_t unique : interrupts_) {
         if (const auto found = answers_.find(unique); found != answers_.end() && found->second.error == EAGAIN) {
             answers_.erase(found);
@@ -132,6 +145,13 @@ void PretendKernel::receive_one() {
     }
     fuse_out_header header;
     std::memcpy(&header, message_.data(), sizeof header);
+    if (header.unique == 0 && header.error == FUSE_NOTIFY_POLL &&
+        count == static_cast<ssize_t>(sizeof header + sizeof(fuse_notify_poll_wakeup_out))) {
+        fuse_notify_poll_wakeup_out notice;
+        std::memcpy(&notice, message_.data() + sizeof header, sizeof notice);
+        poll_notices_.push_back(notice.kh);
+        return;
+    }
     if (header.len != static_cast<std::size_t>(count) || header.error > 0) {
         throw std::runtime_error("an answer with a wrong header");
     }
@@ -152,21 +172,43 @@ Answer PretendKernel::receive(std::uint64_t unique) {
     return answer;
 }
 
-bool PretendKernel::answered(std::uint64_t unique) {
+void PretendKernel::receive_what_came() {
     pollfd readable = {kernel_end_.get(), POLLIN, 0};
     while (poll(&readable, 1, 0) == 1 && (readable.revents & POLLIN) != 0) {
         receive_one();
     }
+}
+
+bool PretendKernel::answered(std::uint64_t unique) {
+    receive_what_came();
     return answers_.find(unique) != answers_.end();
 }
 
-Answer PretendKernel::initialise(std::uint32_t major) {
+std::size_t PretendKernel::poll_notices() {
+    receive_what_came();
+    return poll_notices_.size();
+}
+
+std::uint64_t PretendKernel::receive_poll_notice() {
+    while (poll_notices_.empty()) {
+        receive_one();
+    }
+    const std::uint64_t number = poll_notices_.front();
+    poll_notices_.pop_front();
+    return number;
+}
+
+Answer PretendKernel::initialise(std::uint32_t major, std::uint32_t more_flags) {
     fuse_init_in init = {};
     init.major = major;
     init.minor = FUSE_KERNEL_MINOR_VERSION;
     init.max_readahead = 128 << 10;
     // Everything the kernel can do, but FUSE_INIT_EXT, which asks for a longer message.
     init.flags = ~std::uint32_t{FUSE_INIT_EXT};
+    if (more_flags != 0) {
+        init.flags |= FUSE_INIT_EXT;
+        init.flags2 = more_flags;
+    }
     return call(FUSE_INIT, 0, body(init));
 }
 
@@ -239,12 +281,23 @@ Answer PretendKernel::write(const OpenFile& file, std::string_view text, std::ui
     return call(FUSE_WRITE, file.node, bytes);
 }
 
-Answer PretendKernel::read(const OpenFile& file, std::uint32_t size, std::uint64_t offset) {
+std::uint64_t PretendKernel::send_read(const OpenFile& file, std::uint32_t size, std::uint64_t offset, int flags) {
     fuse_read_in in = {};
     in.fh = file.handle;
     in.offset = offset;
     in.size = size;
-    return call(FUSE_READ, file.node, body(in));
+    in.flags = static_cast<std::uint32_t>(flags);
+    return send(FUSE_READ, file.node, body(in));
+}
+
+Answer PretendKernel::read(const OpenFile& file, std::uint32_t size, std::uint64_t offset) {
+    return receive(send_read(file, size, offset));
+}
+
+Answer PretendKernel::flush(const OpenFile& file, const Caller& caller) {
+    fuse_flush_in in = {};
+    in.fh = file.handle;
+    return call(FUSE_FLUSH, file.node, body(in), caller);
 }
 
 std::string PretendKernel::read_path(std::string_view path) {

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <deque>
 #include <future>
 #include <map>
 #include <memory>
@@ -23,6 +24,7 @@
 
 #include "edge/fake_store.h"
 #include "mount/session.h"
+#include "support/temporary_directory.h"
 
 namespace topicfs::test {
 
@@ -90,7 +92,7 @@ struct Listed {
 class PretendKernel {
 public:
     // Starts serving and sends INIT, unless told not to.
-    enum class Start { kInitialised, kSilent };
+    enum class Start { kInitialised, kSilent, kPassthrough };  // the last offers passthrough
     explicit PretendKernel(Start start = Start::kInitialised, std::string data_directory = {});
     ~PretendKernel();
     PretendKernel(const PretendKernel&) = delete;
@@ -108,6 +110,12 @@ public:
     // INTERRUPT for a request; has no answer, or EAGAIN where libfuse found no such request (it may be on its way
     // still).
     void interrupt(std::uint64_t unique);
+    // Waits for a notification that a file can be read (FUSE_NOTIFY_POLL); the number that the POLL gave it.
+    std::uint64_t receive_poll_notice();
+    // Those that have come by now and were not received.
+    std::size_t poll_notices();
+    // Why there is no passthrough; known once it was announced.
+    const std::string& no_passthrough() const { return no_passthrough_; }
     // Whether the answer has come by now.
     bool answered(std::uint64_t unique);
     Answer call(std::uint32_t opcode, std::uint64_t node, const Bytes& body, const Caller& caller = {}) {
@@ -120,7 +128,7 @@ public:
     const Result<void>& result() const { return *result_; }
     bool announced() const { return announced_future_.wait_for(kPatience) == std::future_status::ready; }
 
-    Answer initialise(std::uint32_t major = FUSE_KERNEL_VERSION);
+    Answer initialise(std::uint32_t major = FUSE_KERNEL_VERSION, std::uint32_t more_flags = 0);
     Answer look_up(std::uint64_t parent, std::string_view name, const Caller& caller = {});
     // Throws where there is no such name.
     std::uint64_t node(std::uint64_t parent, std::string_view name, const Caller& caller = {});
@@ -134,7 +142,9 @@ public:
                   const Caller& caller = {}, std::uint32_t mask = 0);
     Answer write(const OpenFile& file, std::string_view text, std::uint64_t offset = 0, int flags = O_WRONLY);
     Answer read(const OpenFile& file, std::uint32_t size = 4096, std::uint64_t offset = 0);
+    std::uint64_t send_read(const OpenFile& file, std::uint32_t size = 4096, std::uint64_t offset = 0, int flags = 0);
     std::string read_path(std::string_view path);
+    Answer flush(const OpenFile& file, const Caller& caller = {});
     Answer release(const OpenFile& file, std::uint64_t flock_owner = 0);
     Answer attributes(std::uint64_t node);
     fuse_attr attributes_of(std::string_view path);
@@ -144,8 +154,10 @@ public:
 
 private:
     void receive_one();
+    void receive_what_came();
 
     FakeStore store_;
+    std::unique_ptr<TemporaryDirectory> probe_directory_;
     Fd kernel_end_;
     std::unique_ptr<Session> session_;
     std::unique_ptr<Result<void>> result_;
@@ -155,6 +167,8 @@ private:
     std::uint64_t next_unique_ = 2;
     std::map<std::uint64_t, Answer> answers_;
     std::set<std::uint64_t> interrupts_;
+    std::deque<std::uint64_t> poll_notices_;
+    std::string no_passthrough_;
     Bytes message_;
     bool large_ = false;
 };

@@ -4,6 +4,7 @@
 #
 #   TOPICFS     the program (default: build/dev/topicfs)
 #   TMPDIR      where the scratch folder is made
+#   WRITE_PATH  which way appends take: auto (the default: past the daemon where that is to be had) or daemon
 #   TOPICFS_TEST_HELPERS  where the programs are that tests/mount/*.cpp make (default: beside the program)
 #
 #   $scratch    the scratch folder      $data  the data directory (made by the first mount)
@@ -25,6 +26,7 @@ log=$scratch/daemon.log
 pid_file=$scratch/daemon.pid
 daemon=
 daemons=() # all that were started
+write_path=${WRITE_PATH:-auto}
 mkdir "$mnt"
 
 # A sanitizer's report would be lost with the daemon's stderr.
@@ -100,6 +102,29 @@ start_mount() {
         fail "topicfs mount ended with $?"
     daemon=$(<"$pid_file")
     daemons+=("$daemon")
+    choose_write_path
+}
+
+# Topics that are made from here on get the write path that the test is run for. Where passthrough is not to be had all
+# appends go through the daemon, and that is said once.
+choose_write_path() {
+    local reason
+    if [[ $write_path == daemon ]]; then
+        if [[ $(t cat "$mnt/.config/write.path") != daemon ]]; then
+            tsh 'echo daemon > "$mnt/.config/write.path"'
+        fi
+    elif [[ ! -e $scratch/said_no_passthrough ]]; then
+        reason=$(no_passthrough_because)
+        if [[ -n $reason ]]; then
+            say "passthrough is not to be had here: $reason"
+            touch "$scratch/said_no_passthrough"
+        fi
+    fi
+}
+
+# Empty where appends can stay in the kernel.
+no_passthrough_because() {
+    t cat "$mnt/.status" | sed -n 's/.*"no_passthrough_because": *"\([^"]*\)".*/\1/p'
 }
 
 # mount_over [OPTION...]: as start_mount, where a daemon that was killed has left its mount; what is said about that is
@@ -132,9 +157,11 @@ kill_daemon() {
     wait_until 30 daemon_is_gone "$daemon"
 }
 
-# One that nobody has reaped yet is gone too.
+# One that nobody has reaped yet is gone too; but not while threads of it are left, which have its files open.
 daemon_is_gone() {
-    [[ ! -r /proc/$1/stat ]] || grep -q '^[0-9]* (.*) [ZX]' "/proc/$1/stat" 2>/dev/null || [[ ! -r /proc/$1/stat ]]
+    local threads
+    threads=$(find "/proc/$1/task" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l)
+    [[ $threads -eq 0 ]] || { [[ $threads -eq 1 ]] && grep -q '^[0-9]* (.*) [ZX]' "/proc/$1/stat" 2>/dev/null; } || [[ ! -r /proc/$1/stat ]]
 }
 
 is_mounted() { awk -v at="${1:-$mnt}" '$5 == at { found = 1 } END { exit !found }' /proc/self/mountinfo; }
@@ -228,6 +255,8 @@ clean_up() {
         tail -n 20 "$log" | sed 's/^/  /' >&2
     fi
     detach_mounts
+    # First what runs under a timeout, which would go on without it: a writer past the daemon needs no mount.
+    pkill -KILL -P "$(jobs -p | paste -sd ,)" 2>/dev/null
     jobs -p | xargs -r kill -KILL 2>/dev/null
     [[ -s $pid_file ]] && daemons+=("$(<"$pid_file")")
     for pid in "${daemons[@]}"; do
@@ -249,4 +278,5 @@ trap clean_up EXIT
 trap 'exit 130' INT TERM
 
 need timeout
+[[ $write_path == auto || $write_path == daemon ]] || fail "WRITE_PATH is auto or daemon, not '$write_path'"
 [[ -x $TOPICFS ]] || fail "$TOPICFS is not there: build it first, or set TOPICFS"

@@ -32,6 +32,7 @@ fi
 is_not_mounted || fail "a refused mount is there all the same"
 
 say "a mount answers when the command returns, and shows its data directory"
+exec 9>"$scratch/held"
 start_mount
 t mkdir "$mnt/orders"
 tsh 'echo one >> "$mnt/orders/0"'
@@ -41,6 +42,8 @@ grep -E "^[0-9 :]+ [^ ]+ $mnt " /proc/self/mountinfo | grep nosuid | grep -q nod
 grep -q "is mounted at $mnt" "$log" || fail "the log does not say so"
 expect_equal / "$(readlink "/proc/$daemon/cwd")" "the daemon's directory"
 expect_equal /dev/null "$(readlink "/proc/$daemon/fd/0")" "the daemon's standard input"
+! has_open "$daemon" "$scratch/held" || fail "the daemon keeps what its caller had open"
+exec 9>&-
 
 say "a second daemon on the same data, or on the same mount point, is refused"
 mkdir "$scratch/second"

@@ -84,7 +84,7 @@ for name in 2 7 100000 4294967296 18446744073709551616 00 01 0x1 1a -1 1.5 name 
     expect_errno EINVAL touch "$mnt/orders/$name"
 done
 expect_equal '0' "$(t ls -A "$mnt/orders" | xargs)" "what is listed"
-for name in '0@start' '0+follow' all .days .groups nothing; do
+for name in '0@start' '1+follow' all .days .groups nothing; do
     expect_errno ENOENT cat "$mnt/orders/$name" # views and groups come later, and are never made by chance
 done
 expect_errno ENOENT ls "$mnt/nothing"

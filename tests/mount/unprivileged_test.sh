@@ -35,6 +35,20 @@ user mkdir "$mnt/orders"
 user bash -c "seq 1000 >> $mnt/orders/0"
 expect_equal 1000 "$(user tail -n 1 "$mnt/orders/0")" "the last line"
 
+say "appends go through the daemon, which says so once, and why"
+expect_equal 1 "$(grep -c 'appends go through the daemon: ' "$log")" "lines in the log about the way of appends"
+if grep -q 'Linux 6.9 and later' "$log"; then
+    say "this kernel has no passthrough for anybody"
+else
+    grep -q 'appends go through the daemon: it takes root' "$log" || fail "the log does not say why"
+fi
+user cat "$mnt/.status" >"$scratch/status"
+grep -q '"write_path": *"daemon"' "$scratch/status" || fail ".status does not say which way: $(cat "$scratch/status")"
+grep -q '"no_passthrough_because"' "$scratch/status" || fail ".status does not say why: $(cat "$scratch/status")"
+grep -q '"WRITE":[1-9]' "$scratch/status" || fail "no WRITE request has come: $(cat "$scratch/status")"
+user bash -c "echo passthrough > $mnt/orders/.config/write.path; echo 1001 >> $mnt/orders/0"
+expect_equal 1001 "$(user tail -n 1 "$mnt/orders/0")" "the last line"
+
 say "allow_other needs a line in /etc/fuse.conf"
 if ! grep -qx 'user_allow_other' /etc/fuse.conf 2>/dev/null; then
     mkdir "$scratch/second"
@@ -71,7 +85,7 @@ kill_daemon KILL
 user "$TOPICFS" mount --pid-file "$pid_file" --log-file "$log" "$data" "$mnt" 2>/dev/null
 daemon=$(<"$pid_file")
 daemons+=("$daemon")
-expect_equal 1000 "$(user tail -n 1 "$mnt/orders/0")" "the last line"
+expect_equal 1001 "$(user tail -n 1 "$mnt/orders/0")" "the last line"
 
 say "SIGTERM takes the mount away"
 kill_daemon TERM

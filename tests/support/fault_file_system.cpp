@@ -179,6 +179,13 @@ Result<bool> FaultFileSystem::try_lock(const File& file) {
     return inner_.try_lock(file);
 }
 
+Result<bool> FaultFileSystem::has_writers(const File& file) {
+    if (auto error = failure("has_writers", file.path)) {
+        return *error;
+    }
+    return inner_.has_writers(file);
+}
+
 Result<FileInfo> FaultFileSystem::info(const std::string& path) {
     if (auto error = failure("info", path)) {
         return *error;

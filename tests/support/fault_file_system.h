@@ -65,6 +65,7 @@ public:
     Result<std::optional<std::uint64_t>> seek_data(const File& file, std::uint64_t at) override;
     Result<FileInfo> info(const File& file) override;
     Result<bool> try_lock(const File& file) override;
+    Result<bool> has_writers(const File& file) override;
     Result<FileInfo> info(const std::string& path) override;
     Result<void> rename(const std::string& from, const std::string& to) override;
     Result<void> unlink(const std::string& path) override;

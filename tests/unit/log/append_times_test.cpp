@@ -218,3 +218,47 @@ TEST_CASE("AppendTimes: a time that cannot be stored is kept in memory") {
     CHECK(times.note(Position{20}, TimestampMs{1020}));
     CHECK(times.last() == TimestampMs{1020});
 }
+
+TEST_CASE("AppendTimes: what others appended has the time at which it was seen, and what comes behind has not") {
+    TimesFixture fixture;
+    AppendTimes times(fixture.fs, "times");
+    times.load(Position{0}, kEnd, TimestampMs{0});
+    REQUIRE(times.note_seen(Position{0}, Position{100}, TimestampMs{1000}));
+    REQUIRE(times.note_seen(Position{100}, Position{200}, TimestampMs{2000}));
+    CHECK(times.time_at(Position{99}) == TimestampMs{1000});
+    CHECK(times.time_at(Position{100}) == TimestampMs{2000});
+    CHECK(times.slice(Position{0}, Position{200}).size() == 2);
+
+    AppendTimes next(fixture.fs, "times");
+    next.load(Position{0}, Position{300}, TimestampMs{0});
+    SECTION("bytes that came while no daemon ran get the start's time") {
+        REQUIRE(next.note_unseen(Position{300}, TimestampMs{5000}, TimestampMs{9000}));
+        CHECK(next.time_at(Position{199}) == TimestampMs{2000});
+        CHECK(next.time_at(Position{200}) == TimestampMs{9000});
+        AppendTimes third(fixture.fs, "times");
+        third.load(Position{0}, Position{300}, TimestampMs{0});
+        CHECK(third.time_at(Position{199}) == TimestampMs{2000});
+        CHECK(third.time_at(Position{200}) == TimestampMs{9000});
+    }
+    SECTION("bytes that came right before the daemon's end keep the time of the last look") {
+        REQUIRE(next.note_unseen(Position{300}, TimestampMs{2015}, TimestampMs{9000}));
+        CHECK(next.time_at(Position{299}) == TimestampMs{2000});
+    }
+}
+
+TEST_CASE("AppendTimes: two entries at once are found again around the ring's end") {
+    TimesFixture fixture;
+    AppendTimes times(fixture.fs, "times");
+    times.load(Position{0}, kEnd, TimestampMs{0});
+    REQUIRE(times.note(Position{0}, TimestampMs{1}));
+    for (std::uint64_t i = 0; i < kTimesSlots; ++i) {
+        const auto now = static_cast<std::int64_t>(1000 + i * 1000);
+        REQUIRE(times.note_seen(Position{i * 10}, Position{i * 10 + 10}, TimestampMs{now}));
+        times.forget_before(Position{i * 10});
+        AppendTimes next(fixture.fs, "times");
+        if (i % 64 == 63 || i > kTimesSlots / 2 - 4) {
+            next.load(Position{i * 10}, Position{i * 10 + 10}, TimestampMs{0});
+            REQUIRE(next.time_at(Position{i * 10 + 5}) == TimestampMs{now});
+        }
+    }
+}

@@ -95,7 +95,8 @@ public:
     }
 
     Result<std::shared_ptr<PartitionLog>> try_open(bool power_was_cut = false, bool read_only = false) {
-        const PartitionEnvironment environment{fs, clock, cache, nullptr, read_only, read_ahead};
+        PartitionEnvironment environment{fs, clock, cache, work, read_only, read_ahead};
+        environment.replace_head_bytes = replace_head_bytes;
         return PartitionLog::open(environment, kPartitionDirectory, std::make_shared<TopicSettings>(settings),
                                   power_was_cut);
     }
@@ -195,6 +196,8 @@ public:
     ManualClock clock{TimestampMs{1'700'000'000'000}};
     BatchCache cache{1u << 20};
     TopicSettings settings;
+    BackgroundWork* work = nullptr;                // of what is opened from now on
+    std::uint64_t replace_head_bytes = 64u << 20;  // likewise
     BatchBuilder builder;
     ReadAhead* read_ahead = nullptr;  // of who opens the log with one
     std::shared_ptr<PartitionLog> log;

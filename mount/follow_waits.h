@@ -1,0 +1,88 @@
+// Reads and polls of `+follow` files that wait for the log to grow. What waits is a request, not a thread.
+//
+// One mutex guards the table; it is held when a partition is told that somebody waits, never across a read or an
+// answer. Whoever takes a read out of the table answers it, so there is one answer, however growth, interrupts and the
+// end of the mount fall together.
+//
+// Only reads at or behind the log end come here, and those are direct ones: for splice(2) and sendfile(2) the kernel
+// asks for no page behind the size that it knows, so they never wait.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <unordered_map>
+#include <vector>
+
+#include "mount/fuse_api.h"
+#include "mount/handles.h"
+#include "mount/reply.h"
+
+namespace topicfs {
+
+// Any thread.
+class FollowWaits {
+public:
+    struct Read {
+        std::shared_ptr<Handle> handle;
+        Position position;
+        std::size_t bytes_max;
+    };
+    // Answers a read for which there are bytes by now.
+    using Answer = std::function<void(Reply&, const Read&)>;
+
+    // `on_interrupt` is what libfuse calls, with a read's number for data; it is to call interrupt() with that.
+    FollowWaits(fuse_interrupt_func_t on_interrupt, Answer answer)
+        : on_interrupt_(on_interrupt), answer_(std::move(answer)) {}
+    // end() was called and no thread serves any more.
+    ~FollowWaits();
+    FollowWaits(const FollowWaits&) = delete;
+    FollowWaits& operator=(const FollowWaits&) = delete;
+
+    // Answers the read when there is something, or end-of-file once end() was called.
+    void hold(Reply& reply, Read read);
+
+    // Has the kernel told (once) when there is something behind where the handle's next read begins. Takes `poll`.
+    // Returns whether there is something already.
+    Result<bool> poll(const std::shared_ptr<Handle>& handle, fuse_pollhandle* poll);
+    // At the handle's release.
+    void forget(const std::shared_ptr<Handle>& handle);
+
+    // The caller got a signal: answers EINTR if the read still waits.
+    void interrupt(std::uint64_t number);
+
+    // The mount ends: all that wait, and whoever comes later, get end-of-file.
+    void end();
+    bool ended() const;
+
+    std::size_t waiting() const;
+
+private:
+    class Group;  // those that wait for one partition
+    struct Waiting {
+        fuse_req_t request;
+        Read read;
+        // False until the read is in its group. An interrupt that comes before leaves the answer to the thread that
+        // holds it: libfuse calls the callback under the request's own lock, and an answer would destroy it.
+        bool held = false;
+        bool interrupted = false;
+    };
+
+    void serve(Group& group);
+    std::shared_ptr<Group> group_locked(const std::shared_ptr<Partition>& partition);
+    void leave_locked(Group& group);
+
+    const fuse_interrupt_func_t on_interrupt_;
+    const Answer answer_;
+    mutable std::mutex mutex_;  // guards what follows, and the groups
+    bool ended_ = false;
+    std::uint64_t next_number_ = 1;
+    std::unordered_map<std::uint64_t, Waiting> waiting_;
+    std::map<const Partition*, std::shared_ptr<Group>> groups_;  // not empty ones
+};
+
+}  // namespace topicfs

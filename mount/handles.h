@@ -25,9 +25,9 @@ struct Handle {
 
     std::uint64_t number = 0;
     const std::shared_ptr<const Node> node;
-    const int flags;                   // of open(2)
-    std::shared_ptr<Backing> backing;  // where writes stay in the kernel
-    bool is_counted_writer = false;    // Backings knows of it
+    const int flags;                         // of open(2)
+    std::shared_ptr<const Backing> backing;  // where writes stay in the kernel
+    bool is_counted_writer = false;          // Backings knows of it
 
     std::atomic<bool> damage_logged = false;  // a reader that tries again and again must not fill the log
 

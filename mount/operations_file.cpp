@@ -107,7 +107,9 @@ std::shared_ptr<Backing> Operations::backing_for(const Topic& topic, Partition& 
 void Operations::opened(const std::shared_ptr<Handle>& handle) {
     handles_.add(handle);
     handle->next_position = handle->node->start;
-    if (writes_only(handle->flags)) {
+    // Others do not come to the daemon because one does that has to.
+    const bool has_to = (handle->flags & O_APPEND) == 0 || (handle->flags & O_DSYNC) != 0;
+    if (writes_only(handle->flags) && (handle->backing || !has_to)) {
         handle->is_counted_writer = true;
         backings_.opened(inode_number(*handle->node), handle->backing != nullptr);
     }
@@ -126,10 +128,15 @@ Result<void> Operations::open_partition(Reply& reply, const std::shared_ptr<cons
         return refused(EPERM, "a +follow file is for reading");
     }
     const std::uint64_t inode = inode_number(*node);
-    std::shared_ptr<Backing> backing = backing_for(*node->topic, *node->partition, info.flags, reply.thread());
-    const NodeRole wanted = backing                   ? NodeRole::kBackedWriter
-                            : writes_only(info.flags) ? NodeRole::kWriter
-                                                      : NodeRole::kReader;
+    std::shared_ptr<const Backing> backing;
+    NodeRole wanted = writes_only(info.flags) ? NodeRole::kWriter : NodeRole::kReader;
+    const auto decided = turned_opens_.decided(reply.thread(), inode);
+    if (decided && (decided->wanted == NodeRole::kReader) == (wanted == NodeRole::kReader)) {
+        wanted = decided->wanted;
+        backing = std::static_pointer_cast<const Backing>(decided->keep);
+    } else if ((backing = backing_for(*node->topic, *node->partition, info.flags, reply.thread()))) {
+        wanted = NodeRole::kBackedWriter;
+    }
     const bool alone = nodes_.open(node->id);
     const bool fits = role_of(*node) == wanted && (alone || wanted != NodeRole::kReader);
     if (!node->follow && turned_opens_.turn(reply.thread(), inode, fits, wanted, backing)) {

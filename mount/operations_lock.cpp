@@ -48,7 +48,7 @@ Result<void> Operations::flush(Reply& reply, fuse_ino_t /*id*/, fuse_file_info* 
     // POSIX: a close of any descriptor of a file gives up all that the process has locked in it.
     const std::uint64_t file = inode_number(*handle->node);
     locks_.unlock([&](LockTable& table) { return table.unlock_posix(file, info->lock_owner, 0, kRangeEnd); });
-    if (handle->is_counted_writer && handle->node->kind != NodeKind::kReader) {
+    if (handle->node->kind == NodeKind::kWriter || handle->backing) {
         const NodeRole role = handle->backing ? NodeRole::kBackedWriter : NodeRole::kWriter;
         turned_opens_.remember_writer(reply.thread(), file, role, handle->node->id);
     }

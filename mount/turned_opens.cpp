@@ -23,6 +23,15 @@ void TurnedOpens::chosen(std::uint32_t thread, std::uint64_t partition_inode, st
     }
 }
 
+std::optional<TurnedOpens::Decision> TurnedOpens::decided(std::uint32_t thread, std::uint64_t partition_inode) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = by_thread_.find(thread);
+    if (found == by_thread_.end() || found->second->is_memory || found->second->partition_inode != partition_inode) {
+        return std::nullopt;
+    }
+    return Decision{found->second->wanted, found->second->keep};
+}
+
 bool TurnedOpens::turn(std::uint32_t thread, std::uint64_t partition_inode, bool fits, NodeRole wanted,
                        std::shared_ptr<const void> keep) {
     if (thread == 0) {

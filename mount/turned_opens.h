@@ -12,6 +12,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 
 namespace topicfs {
@@ -35,6 +36,14 @@ public:
     Expected expected(std::uint32_t thread, std::uint64_t partition_inode) const;
     // What the first of the two look-ups was given, so that the second gives the same.
     void chosen(std::uint32_t thread, std::uint64_t partition_inode, std::uint64_t node);
+
+    // For OPEN: what was decided when the thread was turned, so that the second OPEN of one open(2) is not decided
+    // anew: the kernel walks the path once more, not twice, and an answer ESTALE then would be the caller's.
+    struct Decision {
+        NodeRole wanted = NodeRole::kReader;
+        std::shared_ptr<const void> keep;
+    };
+    std::optional<Decision> decided(std::uint32_t thread, std::uint64_t partition_inode) const;
 
     // For OPEN: whether to answer ESTALE. `fits`: the node that was opened is as wanted. False also ends what the table
     // knew of the thread's present open. `keep` is kept until then.

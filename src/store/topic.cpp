@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "store/status.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -279,45 +280,73 @@ Result<std::shared_ptr<Partition>> StoredTopic::partition(std::uint32_t number) 
 
 Result<std::shared_ptr<Partition>> StoredTopic::add_partition(std::uint32_t number, const Attributes& attributes) {
     const std::scoped_lock changes(changes_mutex_);
-    return add_partition_changing(number, attributes);
-}
-
-// Under changes_mutex_.
-Result<std::shared_ptr<Partition>> StoredTopic::add_partition_changing(std::uint32_t number,
-                                                                       const Attributes& attributes) {
     const std::string shown = name_ + "/" + std::to_string(number);
-    TOPICFS_TRY(check_changes("add a partition to"));
     const std::uint32_t count = partition_count();
+    TOPICFS_TRY(check_changes("add a partition to"));
     if (number < count) {
         return make_error(ErrorCode::kExists, "add", shown, "the partition is there already");
     }
     if (number > count || number >= kPartitionsMax) {
         return make_error(ErrorCode::kInvalid, "add", shown, "the next partition is " + std::to_string(count));
     }
-    const std::string directory = directory_ + "/" + std::to_string(number);
-    const std::string unfinished = directory_ + "/" + kUnfinishedPrefix + std::to_string(number);
-    if (auto made = env_.fs.make_directory(unfinished); !made && !is_errno(made.error(), EEXIST)) {
-        return std::move(made).error();
-    }
-    TOPICFS_TRY(PartitionLog::create_files(env_.fs, unfinished, env_.clock.now(), true));
-    TOPICFS_TRY(env_.fs.rename(unfinished, directory));
-    {
-        const std::scoped_lock lock(mutex_);
-        partition_attributes_.resize(number);
-        partition_attributes_.push_back({attributes, Position{0}});
-        attributes_.mtime_ns = attributes_.ctime_ns = now_ns(env_.clock);
-    }
-    auto made = save();  // and with it the directory's names
+    TOPICFS_TRY(add_partitions(1, attributes));
+    return partition(number);
+}
+
+// Under changes_mutex_. Adds the next `more` partitions with as few syncs as that takes; on an error some may be there.
+Result<void> StoredTopic::add_partitions(std::uint32_t more, const Attributes& attributes) {
+    const std::uint32_t begin = partition_count();
+    const std::uint32_t end = begin + more;
+    auto made = make_partition_files(begin, end);
     if (made) {
+        {
+            const std::scoped_lock lock(mutex_);
+            partition_attributes_.resize(begin);
+            partition_attributes_.resize(end, {attributes, Position{0}});
+            attributes_.mtime_ns = attributes_.ctime_ns = now_ns(env_.clock);
+        }
+        made = save();  // and with it the directory's names
+    }
+    for (std::uint32_t number = begin; made && number < end; ++number) {
         made = open_partition(number, false);
     }
-    if (!made) {
-        (void)env_.fs.rename(directory, unfinished).has_value();  // So that it can be made again.
-        const std::scoped_lock lock(mutex_);
-        partition_attributes_.resize(number);
-        return std::move(made).error();
+    if (made) {
+        return made;
     }
-    return partition(number);
+    for (std::uint32_t number = partition_count(); number < end; ++number) {
+        // So that it can be made again.
+        (void)env_.fs.rename(partition_directory(number), unfinished_directory(number)).has_value();
+    }
+    const std::scoped_lock lock(mutex_);
+    partition_attributes_.resize(partitions_.size());
+    return made;
+}
+
+Result<void> StoredTopic::make_partition_files(std::uint32_t begin, std::uint32_t end) {
+    const bool sync_each = end - begin <= kSyncEachMax;
+    for (std::uint32_t number = begin; number < end; ++number) {
+        const std::string unfinished = unfinished_directory(number);
+        if (auto made = env_.fs.make_directory(unfinished); !made && !is_errno(made.error(), EEXIST)) {
+            return made;
+        }
+        TOPICFS_TRY(PartitionLog::create_files(env_.fs, unfinished, env_.clock.now(), sync_each));
+    }
+    if (!sync_each) {
+        TOPICFS_TRY_ASSIGN(const File any, env_.fs.open(directory_ + "/" + kTopicFileName, O_RDONLY));
+        TOPICFS_TRY(env_.fs.syncfs(any));
+    }
+    for (std::uint32_t number = begin; number < end; ++number) {
+        TOPICFS_TRY(env_.fs.rename(unfinished_directory(number), partition_directory(number)));
+    }
+    return {};
+}
+
+std::string StoredTopic::partition_directory(std::uint32_t number) const {
+    return directory_ + "/" + std::to_string(number);
+}
+
+std::string StoredTopic::unfinished_directory(std::uint32_t number) const {
+    return directory_ + "/" + kUnfinishedPrefix + std::to_string(number);
 }
 
 Attributes StoredTopic::attributes() const {
@@ -431,8 +460,9 @@ Result<void> StoredTopic::set(std::string_view key, std::string_view value) {
     }
     TOPICFS_TRY(std::move(saved));
     attributes.mode &= kPartitionModeMask;
-    while (key == "num.partitions" && partition_count() < changed.num_partitions) {
-        TOPICFS_TRY(add_partition_changing(partition_count(), attributes));
+    const std::uint32_t count = partition_count();
+    if (key == "num.partitions" && count < changed.num_partitions) {
+        TOPICFS_TRY(add_partitions(changed.num_partitions - count, attributes));
     }
     return {};
 }

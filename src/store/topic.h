@@ -106,7 +106,10 @@ private:
     Result<void> check_settings(const TopicSettings& before, const TopicSettings& changed) const;
     bool is_saved() const;
     Result<void> open_partition(std::uint32_t number, bool power_was_cut);
-    Result<std::shared_ptr<Partition>> add_partition_changing(std::uint32_t number, const Attributes& attributes);
+    Result<void> add_partitions(std::uint32_t more, const Attributes& attributes);
+    Result<void> make_partition_files(std::uint32_t begin, std::uint32_t end);
+    std::string partition_directory(std::uint32_t number) const;
+    std::string unfinished_directory(std::uint32_t number) const;
 
     const PartitionEnvironment env_;
     const std::string name_;

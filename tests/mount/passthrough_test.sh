@@ -200,6 +200,32 @@ assert (after.st_atime_ns, after.st_mtime_ns, after.st_mode & 0o777) == (5, 7, 0
 PYTHON
 t cp "$file" "$scratch/plain"
 
+say "opens of all kinds beside one another are all served"
+t mkdir "$mnt/opens"
+t python3 - "$mnt/opens/0" <<'PYTHON' || fail "see above"
+import os, sys, threading
+path = sys.argv[1]
+append = os.O_WRONLY | os.O_APPEND
+kinds = [append, append, append | os.O_DSYNC, append | os.O_CREAT, os.O_WRONLY, os.O_RDWR | os.O_APPEND, os.O_RDONLY]
+failed = []
+def opens(flags):
+    try:
+        for i in range(1500):
+            fd = os.open(path, flags)
+            if flags & os.O_APPEND:
+                os.write(fd, b"x\n")
+            os.close(fd)
+    except OSError as error:
+        failed.append(f"{flags:o}: {error}")
+threads = [threading.Thread(target=opens, args=(flags,)) for flags in kinds]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+sys.exit("; ".join(failed) or None)
+PYTHON
+expect_equal 7500 "$(t wc -l <"$mnt/opens/0")" "lines of 5 that append"
+
 say "writers on both ways at the same time: each line is there once and whole"
 t mkdir "$mnt/lines"
 line_bytes_max=1000000 # what a write with O_RDWR is whole up to

@@ -37,7 +37,7 @@ for i in range(300): os.write(fd, b\"read and write\\n\")" "$mnt/a/0"; done'
         timeout -s KILL 0.2 cat "$mnt/c/0+follow" || true; done > /dev/null 2>&1'
     'while [[ ! -e $stop ]]; do timeout 0.5 tail -n 1 -f "$mnt/a/0" || true; done > /dev/null'
     # Readers of all kinds.
-    'while [[ ! -e $stop ]]; do cat "$mnt/a/0" | tail -n 1; tail -n 1000 "$mnt/b/0"; grep -c 7 "$mnt/c/0"; pv -q "$mnt/c/0" | tail -n 1; done > /dev/null'
+    'while [[ ! -e $stop ]]; do cat "$mnt/a/0" | tail -n 1; tail -n 1000 "$mnt/b/0"; grep -c 7 "$mnt/c/0" || [[ $? -eq 1 ]]; pv -q "$mnt/c/0" | tail -n 1; done > /dev/null'
     # Whoever looks.
     'while [[ ! -e $stop ]]; do stat "$mnt/a/0" "$mnt/b/0+follow"; cat "$mnt/.status" "$mnt/a/.status"
         { ls -l "$mnt" "$mnt/a"; du "$mnt"; } 2>/dev/null || true; done > /dev/null'

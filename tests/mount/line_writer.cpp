@@ -29,6 +29,10 @@ void on_terminate(int /*signal*/) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    struct sigaction action = {};
+    action.sa_handler = on_terminate;
+    action.sa_flags = SA_RESTART;
+    ::sigaction(SIGTERM, &action, nullptr);
     if (argc < 6 || argc > 8) {
         std::fprintf(
             stderr,
@@ -44,10 +48,6 @@ int main(int argc, char** argv) {
         std::printf("0 0 %d\n", errno);
         return 0;
     }
-    struct sigaction action = {};
-    action.sa_handler = on_terminate;
-    action.sa_flags = SA_RESTART;
-    ::sigaction(SIGTERM, &action, nullptr);
     const double bytes_per_second = argc == 8 ? std::strtod(argv[7], nullptr) : 0;
     double all_bytes = 0;
     const auto begin = std::chrono::steady_clock::now();

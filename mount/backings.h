@@ -2,9 +2,9 @@
 // kept for some seconds after the last of them, so that a shell that appends line by line does not name it anew each
 // time.
 //
-// While somebody has a partition open for writing only, the path that those writes take does not change: on one path a
-// large write is never mixed with others, by the lock of head's inode or by that of the one writer node, and between
-// the paths nothing would keep its parts together.
+// While somebody has a partition open for appending only, the path that such writes take does not change (those that
+// must come to the daemon, as with O_DSYNC, do not count): on one path a large write is never mixed with others, by the
+// lock of head's inode or by that of the one writer node, and between the paths nothing would keep its parts together.
 #pragma once
 
 #include <topicfs/store.h>

@@ -27,6 +27,7 @@ struct TopicSettings {
     std::optional<std::uint64_t> flush_messages;          // records after which head is synced; off
     std::optional<std::uint64_t> flush_ms;                // age of the oldest unsynced record at which head is; off
     std::optional<std::uint8_t> record_delimiter = '\n';  // the last byte of a record; none makes a byte log
+    std::string key_separator;  // of a line that is appended to the whole topic: before it stands the key; empty: off
 
     WritePath write_path = WritePath::kAuto;
 

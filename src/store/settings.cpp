@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::size_t kShownBytesMax = 64;                                              // of a value that is refused
 constexpr std::uint64_t kMsMax = std::numeric_limits<std::int64_t>::max() / 1'000'000;  // as nanoseconds it still fits
+constexpr std::size_t kKeySeparatorBytesMax = 16;
 
 struct Setting {
     SettingInfo info;
@@ -66,11 +67,7 @@ bool set_codec(TopicSettings& settings, std::string_view text) {
     return true;
 }
 
-std::string delimiter_text(const TopicSettings& settings) {
-    if (!settings.record_delimiter) {
-        return "none";
-    }
-    const std::uint8_t byte = *settings.record_delimiter;
+std::string byte_text(std::uint8_t byte) {
     if (byte == '\n') {
         return "\\n";
     }
@@ -84,6 +81,10 @@ std::string delimiter_text(const TopicSettings& settings) {
     return {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
 }
 
+std::string delimiter_text(const TopicSettings& settings) {
+    return settings.record_delimiter ? byte_text(*settings.record_delimiter) : "none";
+}
+
 std::optional<std::uint8_t> hex_digit(char c) {
     if (c >= '0' && c <= '9') {
         return static_cast<std::uint8_t>(c - '0');
@@ -92,18 +93,61 @@ std::optional<std::uint8_t> hex_digit(char c) {
     return lower >= 'a' && lower <= 'f' ? std::optional(static_cast<std::uint8_t>(lower - 'a' + 10)) : std::nullopt;
 }
 
+// Takes a byte, as byte_text() writes it or as \t, \r or \xNN, off the front of `text`.
+std::optional<std::uint8_t> take_byte(std::string_view& text) {
+    std::optional<std::uint8_t> byte;
+    std::size_t used = 2;
+    if (text.starts_with("\\n") || text.starts_with("\\0") || text.starts_with("\\t") || text.starts_with("\\r")) {
+        byte = text[1] == 'n' ? '\n' : text[1] == 't' ? '\t' : text[1] == 'r' ? '\r' : '\0';
+    } else if (!text.empty() && text[0] > ' ' && text[0] < 0x7f && text[0] != '\\') {
+        byte = static_cast<std::uint8_t>(text[0]);
+        used = 1;
+    } else if (text.size() >= 4 && text.starts_with("\\x") && hex_digit(text[2]) && hex_digit(text[3])) {
+        byte = static_cast<std::uint8_t>(*hex_digit(text[2]) << 4 | *hex_digit(text[3]));
+        used = 4;
+    }
+    if (byte) {
+        text.remove_prefix(used);
+    }
+    return byte;
+}
+
 bool set_delimiter(TopicSettings& settings, std::string_view text) {
     if (text == "none") {
         settings.record_delimiter.reset();
-    } else if (text == "\\n" || text == "\\0" || text == "\\t" || text == "\\r") {
-        settings.record_delimiter = text[1] == 'n' ? '\n' : text[1] == 't' ? '\t' : text[1] == 'r' ? '\r' : '\0';
-    } else if (text.size() == 1 && text[0] > ' ' && text[0] < 0x7f && text[0] != '\\') {
-        settings.record_delimiter = static_cast<std::uint8_t>(text[0]);
-    } else if (text.size() == 4 && text.substr(0, 2) == "\\x" && hex_digit(text[2]) && hex_digit(text[3])) {
-        settings.record_delimiter = static_cast<std::uint8_t>(*hex_digit(text[2]) << 4 | *hex_digit(text[3]));
-    } else {
+        return true;
+    }
+    const std::optional<std::uint8_t> byte = take_byte(text);
+    if (!byte || !text.empty()) {
         return false;
     }
+    settings.record_delimiter = byte;
+    return true;
+}
+
+constexpr const char* kOff = "off";
+
+std::string separator_text(const TopicSettings& settings) {
+    std::string text = settings.key_separator.empty() ? kOff : "";
+    for (const char c : settings.key_separator) {
+        text += byte_text(static_cast<std::uint8_t>(c));
+    }
+    // The three letters as a separator: written so that they are not taken for "off".
+    return settings.key_separator == kOff ? "\\x6fff" : text;
+}
+
+bool set_separator(TopicSettings& settings, std::string_view text) {
+    std::string separator;
+    if (text != kOff) {
+        do {
+            const std::optional<std::uint8_t> byte = take_byte(text);
+            if (!byte || separator.size() == kKeySeparatorBytesMax) {
+                return false;
+            }
+            separator += static_cast<char>(*byte);
+        } while (!text.empty());
+    }
+    settings.key_separator = std::move(separator);
     return true;
 }
 
@@ -131,8 +175,8 @@ bool set_write_path(TopicSettings& settings, std::string_view text) {
     return false;
 }
 
-const std::array<Setting, 12>& settings_table() {
-    static const std::array<Setting, 12> table{{
+const std::array<Setting, 13>& settings_table() {
+    static const std::array<Setting, 13> table{{
         number<std::uint32_t>(
             {"num.partitions", "Partitions of a new topic; later, raise it to add some.", "1 to 100000"},
             &TopicSettings::num_partitions, 1, 100000),
@@ -161,6 +205,11 @@ const std::array<Setting, 12>& settings_table() {
           "\\n, \\0, \\t, \\r, \\xNN, one printable character, or none"},
          delimiter_text,
          set_delimiter},
+        {{"key.separator",
+          "In a line that is appended to the whole topic, what stands before this is the key that picks its partition.",
+          "off, or 1 to 16 bytes: \\n, \\0, \\t, \\r, \\xNN, printable characters"},
+         separator_text,
+         set_separator},
         {{"write.path",
           "How appends reach the log: past the daemon where the mount can (auto, passthrough), or always through it. "
           "A change counts once nobody has the partition open for writing.",

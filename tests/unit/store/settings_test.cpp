@@ -36,6 +36,46 @@ TEST_CASE("Settings: each byte can be the delimiter and comes back from a text f
     }
 }
 
+TEST_CASE("Settings: a key separator of any bytes comes back from a text file") {
+    std::string all;
+    for (unsigned byte = 0; byte < 256; ++byte) {
+        all += static_cast<char>(byte);
+    }
+    std::vector<std::string> separators = {"", "off", "none", "of", "offf", "\\", "\\x6f", ": "};
+    for (std::size_t at = 0; at < all.size(); at += 16) {
+        separators.push_back(all.substr(at, 16));
+    }
+    for (const std::string& separator : separators) {
+        CAPTURE(separator);
+        TopicSettings settings;
+        settings.key_separator = separator;
+        TextFile file{"topic", 1, {}};
+        encode_settings(settings, file);
+        const auto read = decode_text_file(encode_text_file(file), "topic", 1);
+        REQUIRE(read);
+        TopicSettings decoded;
+        decode_settings(*read, decoded);
+        CHECK(decoded == settings);
+    }
+}
+
+TEST_CASE("Settings: key.separator is off, or up to 16 bytes") {
+    TopicSettings settings;
+    CHECK(*get_setting(settings, "key.separator") == "off");
+    CHECK(set_setting(settings, "key.separator", "\\t"));
+    CHECK(settings.key_separator == "\t");
+    CHECK(*get_setting(settings, "key.separator") == "\\x09");
+    CHECK(set_setting(settings, "key.separator", "\\x20|\\x20\n"));
+    CHECK(settings.key_separator == " | ");
+    for (const char* const bad : {"", "\\", "\\q", "\\x1", "a b", "01234567890123456", "\xff", "\x7f"}) {
+        CAPTURE(bad);
+        CHECK(set_setting(settings, "key.separator", bad).error().code == ErrorCode::kInvalid);
+    }
+    CHECK(settings.key_separator == " | ");
+    CHECK(set_setting(settings, "key.separator", "off"));
+    CHECK(settings.key_separator.empty());
+}
+
 TEST_CASE("Settings: the bounds of a range are in it, what is beyond is refused and changes nothing") {
     struct Case {
         const char* key;

@@ -101,6 +101,13 @@ struct Found {
     friend bool operator==(const Found&, const Found&) = default;
 };
 
+// Where a moment lies in a partition; see Partition::bound_of().
+struct TimeBound {
+    Position position;
+    bool is_final = false;
+    friend bool operator==(const TimeBound&, const TimeBound&) = default;
+};
+
 // Told when a partition has grown. Called from threads of the store, one call at a time for one partition, soon after
 // the bytes can be read; must not block.
 class GrowthWaiter {
@@ -142,7 +149,11 @@ public:
 
     // Log start and log end. The end can be behind at once, as others append.
     virtual Position start() const = 0;
+    virtual Offset start_offset() const = 0;
     virtual Result<Position> end() const = 0;
+    // Where the whole records end: the log end, or the first byte of an unfinished last record; and the offset of the
+    // record that begins there. The cost does not grow with the data.
+    virtual Result<Found> records_end() = 0;
 
     // Reads from `from` on: fills `into`, or stops short at the log end or before damage. 0 bytes at or behind the log
     // end. kDamaged where the very first byte cannot be served; kNotFound below the log start.
@@ -159,8 +170,22 @@ public:
     virtual Result<Found> find_offset(Offset offset) = 0;
 
     // The first record that was appended at or after `time`; the log end where there is none. Times never fall along a
-    // partition: a clock that is set back gives its records the largest time so far.
+    // partition: a clock that is set back gives its records the largest time so far. A record's time is its first
+    // byte's. What others have appended and nobody has looked at yet gets the present time first, for good.
     virtual Result<Found> find_time(TimestampMs time) = 0;
+
+    // Where the records from before `time` end and those at or after it begin. What is final stays so: whatever is
+    // appended later, however the clock is set, also after the process has died. What is not final is not decided yet:
+    // it lies at `position`, which is the log end, or behind it; so no byte below `position` turns out to be at or
+    // after `time` while the store is open. It is final once a byte with such a time is there and the record before
+    // that byte is finished. Where there is no such byte and the clock has reached `time`, the present time is noted at
+    // the log end (10 ms or less later; a second or less where very much is unsealed): what comes behind has at least
+    // that time from then on, also when the clock is set back. Without that in a store that is read only, where times
+    // are as the daemon has noted them, and in a partition that is kReadOnly.
+    virtual Result<TimeBound> bound_of(TimestampMs time) = 0;
+
+    // When the byte at `position` was appended; kNotFound below the log start, and at or behind the log end.
+    virtual Result<TimestampMs> time_of(Position position) = 0;
 
     virtual Result<PartitionStatus> status() = 0;
 

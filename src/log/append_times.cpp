@@ -18,13 +18,24 @@ constexpr std::int64_t kNever = INT64_MAX;
 
 void AppendTimes::load(Position from, Position to, TimestampMs floor) {
     const std::scoped_lock lock(mutex_);
+    load_locked(from, to, floor);
+}
+
+void AppendTimes::reload(Position from, Position to) {
+    const std::scoped_lock lock(mutex_);
+    load_locked(from, to, floor_);
+}
+
+void AppendTimes::load_locked(Position from, Position to, TimestampMs floor) {
     entries_.clear();
     floor_ = floor;
+    newest_is_stored_ = false;
     const auto content = read_small_file(fs_, path_, kTimesSlots * kTimesEntryBytes).value_or(std::string());
     const std::vector<TimesEntry> stored = decode_times_file(std::as_bytes(std::span(content)));
     for (const TimesEntry& entry : stored) {
         next_sequence_ = entry.sequence + 1;
-        if (entry.position > to) {
+        newest_is_stored_ = entry.position <= to;
+        if (!newest_is_stored_) {
             continue;
         }
         if (entry.position <= from) {
@@ -92,6 +103,22 @@ Result<void> AppendTimes::note_seen(Position from, Position to, TimestampMs now)
     return store(std::array{Entry{from, now}, Entry{to, now}});
 }
 
+Result<void> AppendTimes::fence(Position end, TimestampMs now) {
+    const std::scoped_lock lock(mutex_);
+    if (!is_due(now)) {
+        return {};
+    }
+    now = std::max(now, floor_);
+    if (!entries_.empty() && entries_.back().position == end) {
+        entries_.back().time = now;
+        // In the same place of the file: where nothing is appended any number of fences takes no more room there.
+        next_sequence_ -= newest_is_stored_ ? 1 : 0;
+    } else {
+        entries_.push_back({end, now});
+    }
+    return store(std::array{entries_.back()});
+}
+
 Result<void> AppendTimes::note_unseen(Position to, TimestampMs written, TimestampMs now) {
     Position from;
     {
@@ -111,6 +138,7 @@ Result<void> AppendTimes::note_unseen(Position to, TimestampMs written, Timestam
 
 // With one write, but at the ring's end: a look at a busy head costs one.
 Result<void> AppendTimes::store(std::span<const Entry> entries) {
+    newest_is_stored_ = false;
     if (!file_) {
         TOPICFS_TRY_ASSIGN(file_, fs_.open(path_, O_RDWR | O_CREAT));
     }
@@ -127,7 +155,9 @@ Result<void> AppendTimes::store(std::span<const Entry> entries) {
         std::copy(encoded.begin(), encoded.end(), bytes.begin() + static_cast<std::ptrdiff_t>(filled));
         filled += kTimesEntryBytes;
     }
-    return write_at(fs_, file_, std::span<const std::byte>(bytes).first(filled), at);
+    TOPICFS_TRY(write_at(fs_, file_, std::span<const std::byte>(bytes).first(filled), at));
+    newest_is_stored_ = true;
+    return {};
 }
 
 TimestampMs AppendTimes::time_at_locked(Position position) const {
@@ -189,17 +219,23 @@ TimestampMs AppendTimes::last() const {
 }
 
 void AppendTimes::change_file(std::string path, Position position) {
-    close_file();
     const std::scoped_lock lock(mutex_);
-    floor_ = entries_.empty() ? floor_ : entries_.back().time;
+    close_file_locked();
+    const TimestampMs newest = entries_.empty() ? floor_ : entries_.back().time;
+    floor_ = position.value == 0 ? floor_ : time_at_locked(Position{position.value - 1});
     entries_.clear();
-    entries_.push_back({position, floor_});
+    entries_.push_back({position, newest});
     path_ = std::move(path);
     next_sequence_ = 0;
+    newest_is_stored_ = false;
 }
 
 void AppendTimes::close_file() {
     const std::scoped_lock lock(mutex_);
+    close_file_locked();
+}
+
+void AppendTimes::close_file_locked() {
     if (file_) {
         (void)fs_.close(std::move(file_)).has_value();
         file_ = {};

@@ -37,6 +37,9 @@ public:
     // others will stand there.
     void load(Position from, Position to, TimestampMs floor);
 
+    // Beside the process that writes the file: as load(), with what it has noted since.
+    void reload(Position from, Position to);
+
     // Forgets all and says: from `from` on, `time`. For bytes that came while no daemon ran, or that a power cut left.
     // Not made durable; the caller syncs the file by sync() where that is wanted.
     Result<void> restart(Position from, TimestampMs time);
@@ -49,6 +52,11 @@ public:
     // Says afterwards that the bytes of [from, to) were appended just now, by others. Where it makes an entry it makes
     // one for `to` too: so what comes behind while nobody looks can be told from what was seen.
     Result<void> note_seen(Position from, Position to, TimestampMs now);
+
+    // Says that what will be at and behind `end`, the log end, is appended at `now` or later, also should the clock be
+    // set back before it comes. Does nothing where the last entry is too young for another one; see last(). Errors as
+    // note().
+    Result<void> fence(Position end, TimestampMs now);
 
     // At a start: bytes behind the newest entry, up to `to`, were appended while nobody looked if head was last
     // written, at `written`, later than a daemon would have left without an entry. They get `now` then.
@@ -84,6 +92,8 @@ private:
     std::int64_t interval_ms() const;
     bool is_due(TimestampMs now) const;
     Result<void> store(std::span<const Entry> entries);
+    void load_locked(Position from, Position to, TimestampMs floor);
+    void close_file_locked();
     TimestampMs time_at_locked(Position position) const;
 
     FileSystem& fs_;
@@ -93,6 +103,7 @@ private:
     std::deque<Entry> entries_;  // positions and times never fall
     TimestampMs floor_;          // the largest time of what was forgotten
     std::uint64_t next_sequence_ = 0;
+    bool newest_is_stored_ = false;  // the entry before next_sequence_ in the file is entries_.back()
 };
 
 }  // namespace topicfs

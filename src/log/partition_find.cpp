@@ -186,7 +186,90 @@ Result<Found> PartitionLog::find_in_head(Offset offset) {
     return not_found(directory_, "offset " + std::to_string(offset.value) + " lies behind the log end");
 }
 
+Result<Found> PartitionLog::records_end() {
+    TOPICFS_TRY_ASSIGN(const Found found, log_end());
+    // Where the next record is to begin.
+    return find_offset(found.offset);
+}
+
 Result<Found> PartitionLog::find_time(TimestampMs time) {
+    TOPICFS_TRY(look());
+    TOPICFS_TRY_ASSIGN(const std::optional<Found> found, first_record_at(time));
+    return found ? Result<Found>(*found) : log_end();
+}
+
+Result<TimeBound> PartitionLog::bound_of(TimestampMs time) {
+    // Before anything is searched for: all below this log end has its time by then, for good. Where none of it is found
+    // to be at or after `time`, the bound lies behind it.
+    TOPICFS_TRY_ASSIGN(const Position log_end, look_and_fence(time));
+    TOPICFS_TRY_ASSIGN(const std::optional<Found> found, first_record_at(time));
+    return found ? TimeBound{found->position, true} : TimeBound{log_end, false};
+}
+
+Result<TimestampMs> PartitionLog::time_of(Position position) {
+    TOPICFS_TRY_ASSIGN(const Position log_end, look());
+    if (position < start_ || position >= log_end) {
+        return not_found(directory_, "position " + std::to_string(position.value) + " is not in the log");
+    }
+    const Position sealed = sealed_end();
+    if (position < sealed) {
+        TOPICFS_TRY_ASSIGN(const Piece piece, sealed_piece(position));
+        const auto& times = piece.batch->times;
+        const std::uint64_t raw_offset = position - piece.entry().base_position;
+        const auto later = std::upper_bound(times.begin(), times.end(), raw_offset,
+                                            [](std::uint64_t at, const BatchTime& t) { return at < t.raw_offset; });
+        return later == times.begin() ? times.front().time : std::prev(later)->time;
+    }
+    const TimestampMs time = times_->time_at(position);
+    if (durable_sealed_end_.load() > sealed) {
+        return time_of(position);  // As in first_byte_at().
+    }
+    return time;
+}
+
+// The log end, below which every byte has its time for good: what nobody has looked at yet gets the present one.
+// Without this a look-up now would take such bytes for older than a look-up later does.
+Result<Position> PartitionLog::look() {
+    TOPICFS_TRY_ASSIGN(const Position log_end, observe());
+    // A reader beside a daemon takes over what that has noted.
+    if (env_.read_only && times_read_to_.exchange(log_end) != log_end) {
+        times_->reload(sealed_end(), log_end);
+    }
+    return log_end;
+}
+
+// As look(). Where the clock has reached `time`, but no entry says so, that is noted at the log end: what is there is
+// older, what comes is not, for good, also should the clock be set back. (An entry for each such look-up would be too
+// many: AppendTimes leaves it where the last one is younger than its resolution.)
+Result<Position> PartitionLog::look_and_fence(TimestampMs time) {
+    TOPICFS_TRY_ASSIGN(Position log_end, look());
+    const TimestampMs now = env_.clock.now();
+    if (env_.read_only || failed_ || now < time || times_->last() >= time) {
+        return log_end;
+    }
+    TOPICFS_TRY(head());  // Once it is idle it is closed, and the file of times with it.
+    Position from;
+    {
+        const std::scoped_lock lock(growth_mutex_);
+        from = observed_end_.load();
+        TOPICFS_TRY_ASSIGN(log_end, end());
+        auto noted = from < log_end ? times_->note_seen(from, log_end, now) : Result<void>{};
+        if (noted) {
+            noted = times_->fence(log_end, now);
+        }
+        if (!noted) {
+            warn_of_time(noted.error());
+        }
+        observed_end_ = std::max(from, log_end);
+    }
+    if (from < log_end) {
+        after_growth(from, log_end);
+    }
+    return log_end;
+}
+
+// The first byte with a time of at least `time`: in the log, or right at its end where the next append has one.
+Result<std::optional<Position>> PartitionLog::first_byte_at(TimestampMs time) {
     const SealedEnd sealed = sealed_end_pair();
     const std::shared_ptr<const SegmentList> listed = segments();
     const SegmentList& all = *listed;
@@ -201,53 +284,90 @@ Result<Found> PartitionLog::find_time(TimestampMs time) {
             const auto& times = piece.batch->times;
             const auto first =
                 std::find_if(times.begin(), times.end(), [&](const BatchTime& t) { return t.time >= time; });
-            return found_at(piece.entry().base_position + (first == times.end() ? 0 : first->raw_offset));
+            return std::optional(piece.entry().base_position + (first == times.end() ? 0 : first->raw_offset));
         }
     }
     const std::optional<Position> in_head = times_->find(sealed.position, time);
     if (durable_sealed_end_.load() > sealed.position) {
-        return find_time(time);  // A checkpoint may have made the times forget what is in segments now.
+        return first_byte_at(time);  // A checkpoint may have made the times forget what is in segments now.
     }
-    TOPICFS_TRY_ASSIGN(const Position log_end_position, end());
-    if (!in_head || *in_head >= log_end_position) {
-        return log_end();
-    }
-    return found_at(*in_head);
+    return in_head;
 }
 
-// The first record that begins at or after `position`.
-Result<Found> PartitionLog::found_at(Position position) {
+// The first record of such a time, or where it will begin; nothing where that is not known yet.
+Result<std::optional<Found>> PartitionLog::first_record_at(TimestampMs time) {
+    TOPICFS_TRY_ASSIGN(const std::optional<Position> byte, first_byte_at(time));
+    return byte ? found_at(*byte) : Result<std::optional<Found>>(std::nullopt);
+}
+
+// The first record that begins at or after `position`, which is at most the log end; nothing where the record before it
+// has no end yet.
+Result<std::optional<Found>> PartitionLog::found_at(Position position) {
     const auto delimiter = settings()->record_delimiter;
     if (position <= start_) {
-        return Found{start_, start_offset_};
+        return std::optional(Found{start_, start_offset_});
     }
     const Position before{position.value - 1};
     const SealedEnd sealed = sealed_end_pair();
     std::uint64_t ended = 0;  // records that end before `position`
+    std::byte last{};         // the byte before it
     if (before < sealed.position) {
-        TOPICFS_TRY_ASSIGN(const Piece piece, sealed_piece(before));
-        TOPICFS_TRY_ASSIGN(const RawBytes raw, raw_bytes(piece));
-        const auto bytes = raw.bytes().first(position - piece.entry().base_position);
-        ended = piece.entry().base_offset.value + count_records(bytes, delimiter);
+        const auto piece = sealed_piece(before);
+        if (!piece && piece.error().code == ErrorCode::kDamaged) {
+            return found_behind_loss(position, sealed);
+        }
+        TOPICFS_TRY(piece);
+        TOPICFS_TRY_ASSIGN(const RawBytes raw, raw_bytes(*piece));
+        const auto bytes = raw.bytes().first(position - piece->entry().base_position);
+        ended = piece->entry().base_offset.value + count_records(bytes, delimiter);
+        last = bytes.back();
     } else {
         TOPICFS_TRY_ASSIGN(const std::uint64_t counted, count_in_head(sealed.position, position));
         ended = sealed.offset.value + counted;
+        TOPICFS_TRY_ASSIGN(const std::size_t have, read(before, std::span(&last, 1)));
+        if (have == 0) {
+            return std::optional<Found>();
+        }
     }
-    if (!delimiter) {
-        return Found{position, Offset{ended}};
+    if (!delimiter || last == std::byte{*delimiter}) {
+        return std::optional(Found{position, Offset{ended}});
     }
-    // From the byte before on, so that a record that begins right at `position` is found.
+    return end_of_record(Offset{ended}, before);
+}
+
+// As found_at() where the byte before is lost: nobody can tell where the record begins that goes on here.
+Result<std::optional<Found>> PartitionLog::found_behind_loss(Position position, const SealedEnd& sealed) {
+    if (position >= sealed.position) {
+        return std::optional(Found{position, sealed.offset});
+    }
+    TOPICFS_TRY_ASSIGN(const Piece piece, sealed_piece(position));
+    return std::optional(Found{position, piece.entry().base_offset});
+}
+
+// Where the record `offset`, of which `inside` is a byte, ends and the next one begins; nothing where it has no end
+// yet.
+Result<std::optional<Found>> PartitionLog::end_of_record(Offset offset, Position inside) {
+    auto next = find_offset(offset + 1);
+    if (next) {
+        return std::optional(*next);
+    }
+    if (next.error().code == ErrorCode::kNotFound) {
+        return std::optional<Found>();
+    }
+    if (next.error().code != ErrorCode::kDamaged) {
+        return std::move(next).error();
+    }
+    // What the offsets go by is lost: read on from there.
+    const std::byte delimiter{settings()->record_delimiter.value_or(0)};
     std::vector<std::byte> window(kScanBytes);
-    for (Position at = before;;) {
+    for (Position at = inside;;) {
         TOPICFS_TRY_ASSIGN(const std::size_t have, read(at, window));
         if (have == 0) {
-            return log_end();
+            return std::optional<Found>();
         }
-        const auto bytes = std::span<const std::byte>(window).first(have);
-        const std::size_t found = find_nth(bytes, std::byte{*delimiter}, 1);
+        const std::size_t found = find_nth(std::span<const std::byte>(window).first(have), delimiter, 1);
         if (found < have) {
-            const bool is_before = at == before && found == 0;
-            return Found{at + found + 1, Offset{is_before ? ended : ended + 1}};
+            return std::optional(Found{at + found + 1, offset + 1});
         }
         at = at + have;
     }

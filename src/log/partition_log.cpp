@@ -176,6 +176,7 @@ Result<void> PartitionLog::adopt(Recovered recovered) {
         recovery_ = std::make_unique<RecoveryFile>(env_.fs, path(kRecoveryFileName), recovered.choice);
     }
     times_->load(point.sealed_end, recovered.end, point.last_time);
+    times_read_to_ = recovered.end;
     return {};
 }
 
@@ -275,7 +276,9 @@ Result<std::size_t> PartitionLog::append_locked(Head& open, Position log_end, st
         const std::scoped_lock lock(growth_mutex_);
         const Position seen = observed_end_.load();
         const TimestampMs now = env_.clock.now();
-        const auto noted = seen < log_end ? times_->note_seen(seen, log_end, now) : times_->note(log_end, now);
+        // What was looked at keeps its time, also where others have put it there since `log_end` was asked for.
+        const auto noted =
+            seen < log_end ? times_->note_seen(seen, log_end, now) : times_->note(std::max(seen, log_end), now);
         if (!noted) {
             warn_of_time(noted.error());
         }
@@ -414,6 +417,12 @@ void PartitionLog::fail(const Error& error) {
         failed_ = true;
     }
     log_error(directory_ + ": takes no more appends until the store is opened again: " + error.message());
+}
+
+// The time of the last byte, not times_->last(): that can be of bytes that are still to come.
+TimestampMs PartitionLog::last_append() const {
+    const Position seen = std::max(observed_end_.load(), times_read_to_.load());
+    return seen.value == 0 ? TimestampMs{0} : times_->time_at(Position{seen.value - 1});
 }
 
 std::string PartitionLog::failure() const {

@@ -90,10 +90,13 @@ public:
     Result<std::size_t> read(Position from, std::span<std::byte> into);
     Result<ByteView> view(Position from, std::size_t bytes_max);
     Result<Found> find_offset(Offset offset);
+    Result<Found> records_end();
     Result<Found> find_time(TimestampMs time);
+    Result<TimeBound> bound_of(TimestampMs time);
+    Result<TimestampMs> time_of(Position position);
     Result<PartitionStatus> status();
     std::uint64_t disk_bytes();
-    TimestampMs last_append() const { return times_->last(); }  // as far as observe() has seen
+    TimestampMs last_append() const;  // as far as observe() has seen
     std::string failure() const;
     bool has_failed() const { return failed_; }
 
@@ -236,7 +239,11 @@ private:
     Error damage(Position from, Position to, const std::string& reason);
     Result<void> refresh_if_punched(Position from, bool& again);
 
-    Result<Found> found_at(Position position);
+    Result<Position> look();
+    Result<Position> look_and_fence(TimestampMs time);
+    Result<std::optional<Position>> first_byte_at(TimestampMs time);
+    Result<std::optional<Found>> first_record_at(TimestampMs time);
+    Result<std::optional<Found>> found_at(Position position);
     Result<Found> find_in_head(Offset offset);
     Result<Found> log_end();
     Result<std::uint64_t> count_in_head(Position from, Position to);
@@ -245,6 +252,8 @@ private:
         Offset offset;
     };
     SealedEnd sealed_end_pair() const;
+    Result<std::optional<Found>> found_behind_loss(Position position, const SealedEnd& sealed);
+    Result<std::optional<Found>> end_of_record(Offset offset, Position inside);
 
     const PartitionEnvironment env_;
     const std::string directory_;
@@ -304,6 +313,7 @@ private:
     std::atomic<bool> seal_paused_{false};  // until a checkpoint
 
     std::unique_ptr<AppendTimes> times_;
+    std::atomic<Position> times_read_to_{};  // the log end when the times were read from their file
     std::unique_ptr<RecoveryFile> recovery_;
 };
 

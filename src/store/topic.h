@@ -36,11 +36,15 @@ public:
     }
     Result<void> sync() override { return log_->sync(); }
     Position start() const override { return log_->start(); }
+    Offset start_offset() const override { return log_->start_offset(); }
     Result<Position> end() const override { return log_->end(); }
     Result<std::size_t> read(Position from, std::span<std::byte> into) override { return log_->read(from, into); }
     Result<ByteView> view(Position from, std::size_t bytes_max) override { return log_->view(from, bytes_max); }
     Result<Found> find_offset(Offset offset) override { return log_->find_offset(offset); }
+    Result<Found> records_end() override { return log_->records_end(); }
     Result<Found> find_time(TimestampMs time) override { return log_->find_time(time); }
+    Result<TimeBound> bound_of(TimestampMs time) override { return log_->bound_of(time); }
+    Result<TimestampMs> time_of(Position position) override { return log_->time_of(position); }
     Result<PartitionStatus> status() override { return log_->status(); }
     Result<std::shared_ptr<AppendFile>> append_file() override { return log_->append_file(); }
     void start_waiting(const std::shared_ptr<GrowthWaiter>& waiter) override { log_->start_waiting(waiter); }

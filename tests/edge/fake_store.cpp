@@ -161,6 +161,18 @@ Result<Found> FakePartition::find_time(TimestampMs /*time*/) {
     return make_error(ErrorCode::kNotFound, "find", "", "the fake knows no times");
 }
 
+Result<Found> FakePartition::records_end() {
+    return make_error(ErrorCode::kNotFound, "find", "", "the fake counts no records");
+}
+
+Result<TimeBound> FakePartition::bound_of(TimestampMs /*time*/) {
+    return make_error(ErrorCode::kNotFound, "find", "", "the fake knows no times");
+}
+
+Result<TimestampMs> FakePartition::time_of(Position /*position*/) {
+    return make_error(ErrorCode::kNotFound, "find", "", "the fake knows no times");
+}
+
 Result<PartitionStatus> FakePartition::status() {
     return PartitionStatus{};
 }

@@ -49,10 +49,14 @@ public:
     Result<std::size_t> append_at(Position expected, std::span<const std::byte> bytes) override;
     Result<void> sync() override;
     Position start() const override;
+    Offset start_offset() const override { return {}; }
     Result<Position> end() const override;
+    Result<Found> records_end() override;
     Result<std::size_t> read(Position from, std::span<std::byte> into) override;
     Result<Found> find_offset(Offset offset) override;
     Result<Found> find_time(TimestampMs time) override;
+    Result<TimeBound> bound_of(TimestampMs time) override;
+    Result<TimestampMs> time_of(Position position) override;
     Result<PartitionStatus> status() override;
     Result<ByteView> view(Position from, std::size_t bytes_max) override;
     Result<std::shared_ptr<AppendFile>> append_file() override;

@@ -262,3 +262,57 @@ TEST_CASE("AppendTimes: two entries at once are found again around the ring's en
         }
     }
 }
+
+TEST_CASE("AppendTimes: behind a fence nothing is older, whatever the clock says then") {
+    TimesFixture fixture;
+    AppendTimes times(fixture.fs, "times");
+    times.load(Position{0}, kEnd, TimestampMs{0});
+    REQUIRE(times.note(Position{0}, TimestampMs{1000}));
+    REQUIRE(times.fence(Position{5}, TimestampMs{1009}));
+    CHECK(times.last() == TimestampMs{1000});  // The last entry was too young.
+    REQUIRE(times.fence(Position{5}, TimestampMs{2000}));
+    REQUIRE(times.note(Position{5}, TimestampMs{200}));
+    CHECK(times.time_at(Position{4}) == TimestampMs{1000});
+    CHECK(times.time_at(Position{5}) == TimestampMs{2000});
+    CHECK(times.find(Position{0}, TimestampMs{1500}) == Position{5});
+    AppendTimes again(fixture.fs, "times");
+    again.load(Position{0}, kEnd, TimestampMs{0});
+    CHECK(again.find(Position{0}, TimestampMs{1500}) == Position{5});
+}
+
+TEST_CASE("AppendTimes: a fence where the last one was takes its place in the file") {
+    TimesFixture fixture;
+    AppendTimes times(fixture.fs, "times");
+    times.load(Position{0}, kEnd, TimestampMs{0});
+    REQUIRE(times.note(Position{0}, TimestampMs{1000}));
+    REQUIRE(times.fence(Position{5}, TimestampMs{2000}));
+    REQUIRE(times.fence(Position{5}, TimestampMs{3000}));
+    CHECK(fixture.file_bytes() == 2 * kTimesEntryBytes);
+    REQUIRE(times.note(Position{9}, TimestampMs{4000}));
+    CHECK(fixture.file_bytes() == 3 * kTimesEntryBytes);
+    {
+        AppendTimes again(fixture.fs, "times");
+        again.load(Position{5}, kEnd, TimestampMs{0});
+        CHECK(again.time_at(Position{5}) == TimestampMs{3000});
+        CHECK(again.time_at(Position{9}) == TimestampMs{4000});
+        REQUIRE(again.fence(Position{9}, TimestampMs{5000}));
+        CHECK(fixture.file_bytes() == 3 * kTimesEntryBytes);
+    }
+    // What lies behind the log end is not overwritten: its entry is not the newest one any more.
+    AppendTimes cut(fixture.fs, "times");
+    cut.load(Position{5}, Position{7}, TimestampMs{0});
+    CHECK(cut.last() == TimestampMs{3000});
+    REQUIRE(cut.fence(Position{7}, TimestampMs{6000}));
+    CHECK(fixture.file_bytes() == 4 * kTimesEntryBytes);
+}
+
+TEST_CASE("AppendTimes: another file takes over the fence, and the time of what was before it") {
+    TimesFixture fixture;
+    AppendTimes times(fixture.fs, "times");
+    times.load(Position{0}, kEnd, TimestampMs{0});
+    REQUIRE(times.note(Position{0}, TimestampMs{1000}));
+    REQUIRE(times.fence(Position{5}, TimestampMs{2000}));
+    times.change_file("other", Position{5});
+    CHECK(times.time_at(Position{4}) == TimestampMs{1000});
+    CHECK(times.time_at(Position{5}) == TimestampMs{2000});
+}

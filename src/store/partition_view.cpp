@@ -1,0 +1,156 @@
+#include "store/partition_view.h"
+
+#include <algorithm>
+
+namespace topicfs {
+
+namespace {
+
+bool is_not_found(const Error& error) {
+    return error.code == ErrorCode::kNotFound;
+}
+
+bool counts_from_from(const std::optional<ViewBound>& to) {
+    return to && std::holds_alternative<ViewAfterFrom>(*to);
+}
+
+// Any TO but a duration from FROM.
+ViewPoint as_point(const ViewBound& to) {
+    struct AsPoint {
+        ViewPoint operator()(ViewAfterFrom) const { return ViewStart{}; }  // not called
+        ViewPoint operator()(const ViewStart& same) const { return same; }
+        ViewPoint operator()(const ViewEnd& same) const { return same; }
+        ViewPoint operator()(const Offset& same) const { return same; }
+        ViewPoint operator()(const ViewLast& same) const { return same; }
+        ViewPoint operator()(const ViewAgo& same) const { return same; }
+        ViewPoint operator()(const CivilTime& same) const { return same; }
+        ViewPoint operator()(const TimestampMs& same) const { return same; }
+        ViewPoint operator()(const ViewDay& same) const { return same; }
+    };
+    return std::visit(AsPoint{}, to);
+}
+
+}  // namespace
+
+Result<std::shared_ptr<PartitionView>> PartitionView::open(std::shared_ptr<Partition> partition, const ViewPoint& from,
+                                                           const std::optional<ViewBound>& to, TimestampMs now) {
+    std::shared_ptr<PartitionView> view(new PartitionView(std::move(partition)));
+    // Once, so that `@end..end` and `@-5..end` mean one and the same end.
+    TOPICFS_TRY_ASSIGN(const Found records_end, view->partition_->records_end());
+    const FixedPoint fixed_from = fix_view_point(from, now);
+    TOPICFS_TRY_ASSIGN(view->from_, view->begin(fixed_from, records_end));
+    if (counts_from_from(to)) {
+        const auto duration = std::get<ViewAfterFrom>(*to);
+        const auto* const moment = std::get_if<TimestampMs>(&fixed_from);
+        view->to_ = moment != nullptr ? Bound(*moment + duration.ms) : Bound(duration);
+    } else if (to) {
+        TOPICFS_TRY_ASSIGN(view->to_, view->begin(fix_view_point(as_point(*to), now), records_end));
+    }
+    // What is there is decided by the log as it is now, and what cannot be looked up is known now.
+    TOPICFS_TRY(view->range());
+    return view;
+}
+
+Result<PartitionView::Bound> PartitionView::begin(const FixedPoint& point, const Found& records_end) {
+    if (std::holds_alternative<ViewStart>(point)) {
+        return Bound(partition_->start());
+    }
+    if (std::holds_alternative<ViewEnd>(point)) {
+        return Bound(records_end.position);
+    }
+    if (const auto* const offset = std::get_if<Offset>(&point)) {
+        return Bound(*offset);
+    }
+    if (const auto* const time = std::get_if<TimestampMs>(&point)) {
+        return Bound(*time);
+    }
+    const std::uint64_t there = records_end.offset - std::min(partition_->start_offset(), records_end.offset);
+    const std::uint64_t records = std::min(std::get<ViewLast>(point).records, there);
+    const auto found = partition_->find_offset(Offset{records_end.offset.value - records});
+    if (!found && is_not_found(found.error())) {
+        return Bound(partition_->start());  // The log start has moved meanwhile.
+    }
+    TOPICFS_TRY(found);
+    return Bound(found->position);
+}
+
+Result<PartitionView::Range> PartitionView::range() {
+    const std::scoped_lock lock(mutex_);
+    if (!complete_) {
+        TOPICFS_TRY_ASSIGN(const Range now, range_locked());
+        if (!now.is_complete) {
+            return now;
+        }
+        complete_ = now;
+    }
+    return *complete_;
+}
+
+// TO is looked up before FROM: so a FROM that is not decided lies behind a TO that is.
+Result<PartitionView::Range> PartitionView::range_locked() {
+    const bool to_needs_from = to_ && std::holds_alternative<ViewAfterFrom>(*to_);
+    Looked to;
+    if (to_ && !to_needs_from) {
+        TOPICFS_TRY_ASSIGN(to, look(*to_));
+    }
+    TOPICFS_TRY_ASSIGN(const Looked from, look(from_));
+    if (to_needs_from) {
+        TOPICFS_TRY_ASSIGN(to, look_for_duration(std::get<ViewAfterFrom>(*to_), from));
+    } else if (!to_) {
+        TOPICFS_TRY_ASSIGN(to.position, partition_->end());
+    }
+    if (from.is_decided) {
+        return Range{from.position, std::max(from.position, to.position), true, to.is_decided};
+    }
+    const Position nowhere = to.is_decided ? to.position : from.position;
+    return Range{nowhere, nowhere, to.is_decided, to.is_decided};
+}
+
+// Looks once more for what is not decided.
+Result<PartitionView::Looked> PartitionView::look(Bound& bound) {
+    Looked looked;
+    if (const auto* const position = std::get_if<Position>(&bound)) {
+        return Looked{*position, true};
+    }
+    if (const auto* const offset = std::get_if<Offset>(&bound)) {
+        TOPICFS_TRY_ASSIGN(looked, look_for_offset(*offset));
+    } else {
+        TOPICFS_TRY_ASSIGN(const TimeBound found, partition_->bound_of(std::get<TimestampMs>(bound)));
+        looked = {found.position, found.is_final};
+    }
+    if (looked.is_decided) {
+        bound = looked.position;
+    }
+    return looked;
+}
+
+Result<PartitionView::Looked> PartitionView::look_for_offset(Offset offset) {
+    // Asked for first: an offset that is not found then begins at or behind it.
+    TOPICFS_TRY_ASSIGN(const Position log_end, partition_->end());
+    auto found = partition_->find_offset(offset);
+    if (found) {
+        return Looked{found->position, true};
+    }
+    if (is_not_found(found.error()) && offset >= partition_->start_offset()) {
+        return Looked{log_end, false};
+    }
+    return std::move(found).error();
+}
+
+// TO as a duration from FROM: once the record at FROM is there it becomes a moment like any other.
+Result<PartitionView::Looked> PartitionView::look_for_duration(ViewAfterFrom duration, const Looked& from) {
+    if (!from.is_decided) {
+        return from;
+    }
+    auto time = partition_->time_of(from.position);
+    if (!time) {
+        if (is_not_found(time.error()) && from.position >= partition_->start()) {
+            return Looked{from.position, false};  // Nothing is behind FROM either.
+        }
+        return std::move(time).error();
+    }
+    to_ = Bound(*time + duration.ms);
+    return look(*to_);
+}
+
+}  // namespace topicfs

@@ -99,11 +99,15 @@ Result<PartitionView::Range> PartitionView::range_locked() {
     } else if (!to_) {
         TOPICFS_TRY_ASSIGN(to.position, partition_->end());
     }
-    if (from.is_decided) {
-        return Range{from.position, std::max(from.position, to.position), true, to.is_decided};
-    }
     const Position nowhere = to.is_decided ? to.position : from.position;
-    return Range{nowhere, nowhere, to.is_decided, to.is_decided};
+    Range range{nowhere, nowhere, to.is_decided, to.is_decided};
+    if (from.is_decided) {
+        range = {from.position, std::max(from.position, to.position), true, to.is_decided};
+    }
+    if (to_ && std::holds_alternative<TimestampMs>(*to_)) {
+        range.to_time = std::get<TimestampMs>(*to_);
+    }
+    return range;
 }
 
 // Looks once more for what is not decided.

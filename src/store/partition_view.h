@@ -54,6 +54,9 @@ public:
         Position to;
         bool has_begun = false;    // `from` stays what it is; else the view is empty, and `from` is not known yet
         bool is_complete = false;  // nothing changes any more
+        // TO, where it is a moment that is not decided yet. Nobody is told when it passes: who waits for the view to be
+        // complete asks again once the clock is there, and when the partition has grown.
+        std::optional<TimestampMs> to_time = std::nullopt;
         std::uint64_t bytes() const { return to - from; }
         friend bool operator==(const Range&, const Range&) = default;
     };

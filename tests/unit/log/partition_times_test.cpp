@@ -3,7 +3,9 @@
 #include "unit/log/outside_writer.h"
 #include "unit/log/partition_fixture.h"
 
+#include <atomic>
 #include <map>
+#include <thread>
 
 using namespace topicfs;
 using namespace topicfs::test;
@@ -345,5 +347,77 @@ TEST_CASE(
         for (const auto& known : std::map(final_bounds)) {
             ask(known.first);
         }
+    }
+}
+
+TEST_CASE_METHOD(Times, "PartitionLog: bounds stay while the partition, others and the sealer are at work") {
+    settings.seal_bytes = 4096;
+    log->set_settings(std::make_shared<TopicSettings>(settings));
+    const auto lent = log->append_file();
+    REQUIRE(lent);
+    std::atomic<bool> stop{false};
+    std::atomic<int> wrong{0};
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 2; ++i) {
+        threads.emplace_back([&] {
+            while (!stop) {
+                const auto stored = log->append(std::as_bytes(std::span("ours\n", 5)));
+                wrong += stored ? 0 : 1;
+                std::this_thread::yield();
+            }
+        });
+    }
+    threads.emplace_back([&, writer = std::make_shared<OutsideWriter>(head_path())] {
+        while (!stop) {
+            writer->append("theirs\n");
+            std::this_thread::yield();
+        }
+    });
+    threads.emplace_back([&] {
+        BatchBuilder own_builder;
+        while (!stop) {
+            clock.advance(1);
+            wrong += log->observe() ? 0 : 1;
+            wrong += log->seal_due(own_builder) ? 0 : 1;
+            std::this_thread::yield();
+        }
+    });
+    std::map<TimestampMs, std::uint64_t> final_bounds;
+    std::map<TimestampMs, std::uint64_t> open_bounds;
+    std::map<std::uint64_t, TimestampMs> times;
+    for (int i = 0; final_bounds.size() < 200 && wrong == 0; ++i) {
+        const TimestampMs time = clock.now() + (i % 5 - 3);
+        const auto bound = log->bound_of(time);
+        const auto log_end = log->end();
+        const auto byte_time =
+            log_end && log_end->value > 0 ? log->time_of(Position{log_end->value - 1}) : TimestampMs{0};
+        if (!bound || !log_end || !byte_time) {
+            ++wrong;
+            break;
+        }
+        if (log_end->value > 0) {
+            times[log_end->value - 1] = *byte_time;
+        }
+        auto& known = bound->is_final ? final_bounds : open_bounds;
+        const auto [entry, is_new] = known.emplace(time, bound->position.value);
+        wrong += is_new || (bound->is_final ? entry->second == bound->position.value
+                                            : entry->second <= bound->position.value)
+                     ? 0
+                     : 1;
+    }
+    stop = true;
+    for (std::thread& thread : threads) {
+        thread.join();
+    }
+    REQUIRE(wrong == 0);
+    clock.advance(1000);
+    for (const auto& [time, position] : final_bounds) {
+        REQUIRE(bound(time) == final_at(position));
+    }
+    for (const auto& [time, position] : open_bounds) {
+        REQUIRE(bound(time).position.value >= position);
+    }
+    for (const auto& [position, time] : times) {
+        REQUIRE(time_of(position) == time);
     }
 }

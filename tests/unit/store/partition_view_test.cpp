@@ -199,6 +199,7 @@ TEST_CASE_METHOD(Views, "PartitionView: a TO in the future is complete once it h
     CHECK(show(*finite) == "0\n1\n");
     append_seconds(2, 3);
     CHECK(show(*finite) == "0\n1\n2\n");
+    CHECK(range(*finite).to_time == begin + 4000);
     SECTION("by the log") {
         append_seconds(3, 5);
         CHECK(show(*finite) == "0\n1\n2\n3\n|");
@@ -210,6 +211,7 @@ TEST_CASE_METHOD(Views, "PartitionView: a TO in the future is complete once it h
         CHECK(show(*finite) == "0\n1\n2\n|");
     }
     const std::string complete = show(*finite);
+    CHECK_FALSE(range(*finite).to_time);
     append_seconds(6, 8);
     clock().step_to(begin);
     append_seconds(8, 9);
@@ -266,6 +268,7 @@ TEST_CASE_METHOD(Views, "PartitionView: a duration from FROM") {
         CHECK(show("start..+1500ms") == "0\n1\n|");
         CHECK(show("4..+0s") == "|");
         CHECK(show("8..+5s") == "8\n9\n");
+        CHECK(range(*view("8..+5s")).to_time == begin + 13'000);
     }
     SECTION("that is not there yet") {
         const auto pending = view("11..+2s");

@@ -93,6 +93,12 @@ Result<Position> PartitionLog::observe() {
     return log_end;
 }
 
+// The time of the last byte, not times_->last(): that can be of bytes that are still to come.
+TimestampMs PartitionLog::last_append() const {
+    const Position seen = std::max(observed_end_.load(), times_read_to_.load());
+    return seen.value == 0 ? TimestampMs{0} : times_->time_at(Position{seen.value - 1});
+}
+
 void PartitionLog::warn_of_time(const Error& error) {
     log_warning(error.message() + "; after a restart these records may have a later time");
 }

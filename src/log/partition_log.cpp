@@ -419,12 +419,6 @@ void PartitionLog::fail(const Error& error) {
     log_error(directory_ + ": takes no more appends until the store is opened again: " + error.message());
 }
 
-// The time of the last byte, not times_->last(): that can be of bytes that are still to come.
-TimestampMs PartitionLog::last_append() const {
-    const Position seen = std::max(observed_end_.load(), times_read_to_.load());
-    return seen.value == 0 ? TimestampMs{0} : times_->time_at(Position{seen.value - 1});
-}
-
 std::string PartitionLog::failure() const {
     const std::scoped_lock lock(mutex_);
     return failure_;

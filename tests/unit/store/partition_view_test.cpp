@@ -1,13 +1,7 @@
 #include "store/partition_view.h"
 
-#include "support/random_content.h"
 #include "unit/log/outside_writer.h"
-#include "unit/store/store_fixture.h"
-
-#include "log/layout.h"
-
-#include <atomic>
-#include <thread>
+#include "unit/store/view_fixture.h"
 
 using namespace topicfs;
 using namespace topicfs::test;
@@ -15,75 +9,6 @@ using namespace topicfs::test;
 namespace {
 
 constexpr std::int64_t kHourMs = 3'600'000;
-
-class Views {
-public:
-    Views() {
-        fixture.open();
-        use("t");
-    }
-    // A topic that is made where it is not there.
-    void use(const std::string& name) {
-        auto found = fixture.store->topic(name);
-        found = found ? found : fixture.store->create_topic(name, Attributes{});
-        REQUIRE(found);
-        topic = *found;
-        partition = *topic->partition(0);
-    }
-    void open() {
-        fixture.open();
-        use(topic->name());
-    }
-    void set(std::string_view key, std::string_view value) { REQUIRE(topic->set(key, value)); }
-    void append(std::string_view bytes) { test::append(*topic, 0, bytes); }
-    // Appends lines with a second between them, from the present one on; "0\n" to "9\n" are so many seconds old.
-    void append_seconds(int from, int to) {
-        for (int i = from; i < to; ++i) {
-            append(std::to_string(i) + "\n");
-            clock().advance(1000);
-        }
-    }
-    void seal() { REQUIRE(fixture.store->maintain(true)); }
-    ManualClock& clock() { return fixture.clock; }
-
-    Result<std::shared_ptr<PartitionView>> try_view(std::string_view name) {
-        const auto parsed = parse_view_name("0@" + std::string(name));
-        INFO(name);
-        REQUIRE(parsed);
-        return PartitionView::open(partition, parsed->from, parsed->to, clock().now());
-    }
-    std::shared_ptr<PartitionView> view(std::string_view name) {
-        auto opened = try_view(name);
-        INFO(name << (opened ? std::string() : ": " + opened.error().message()));
-        REQUIRE(opened);
-        return *opened;
-    }
-    static PartitionView::Range range(PartitionView& view) {
-        const auto range = view.range();
-        INFO((range ? std::string() : range.error().message()));
-        REQUIRE(range);
-        REQUIRE(range->to >= range->from);
-        return *range;
-    }
-    std::string text(PartitionView& view) {
-        const PartitionView::Range shown = range(view);
-        std::string bytes(shown.bytes(), '?');
-        const auto got = partition->read(shown.from, std::as_writable_bytes(std::span(bytes)));
-        REQUIRE(got);
-        REQUIRE(*got == bytes.size());
-        return bytes;
-    }
-    // What it shows, with a mark where it is complete.
-    std::string show(PartitionView& view) { return text(view) + (range(view).is_complete ? "|" : ""); }
-    std::string show(std::string_view name) { return show(*view(name)); }
-
-    std::string at(TimestampMs time) { return "ms" + std::to_string(time.value); }
-
-    StoreFixture fixture;
-    std::shared_ptr<Topic> topic;
-    std::shared_ptr<Partition> partition;
-    const TimestampMs begin = fixture.clock.now();
-};
 
 }  // namespace
 
@@ -393,6 +318,28 @@ TEST_CASE_METHOD(Views, "PartitionView: an empty partition") {
     CHECK(show(*first) == "0\n|");
 }
 
+TEST_CASE_METHOD(
+    Views, "PartitionView: where the log start has moved, times begin there and offsets before it are not found") {
+    append_seconds(0, 9);
+    seal();
+    move_log_start(Position{8}, Offset{4});
+    CHECK(show("start") == "4\n5\n6\n7\n8\n");
+    CHECK(show("4") == "4\n5\n6\n7\n8\n");
+    CHECK(show("-99..end") == "4\n5\n6\n7\n8\n|");
+    CHECK(show("-2") == "7\n8\n");
+    CHECK(show("1970-01-02..6") == "4\n5\n|");
+    CHECK(show(at(begin) + ".." + at(begin + 6000)) == "4\n5\n|");
+    CHECK(show(at(begin) + ".." + at(begin + 2000)) == "|");
+    CHECK(show("start..+2s") == "4\n5\n|");
+    CHECK(show("end..4") == "|");
+    for (const char* const name : {"3", "0", "3..6", "3..+1s", "0..end", "start..3", "end..0"}) {
+        CAPTURE(name);
+        const auto refused = try_view(name);
+        REQUIRE_FALSE(refused);
+        CHECK(refused.error().code == ErrorCode::kNotFound);
+    }
+}
+
 TEST_CASE_METHOD(Views, "PartitionView: a store that is read only shows the same") {
     append_seconds(0, 10);
     seal();
@@ -406,124 +353,4 @@ TEST_CASE_METHOD(Views, "PartitionView: a store that is read only shows the same
     CHECK(show("-3s..-0s") == "9\n10\n11\n");  // Complete only once the log has gone on.
     CHECK(show("-2..end") == "10\n11\n|");
     partition.reset();  // The store must be the last to go.
-}
-
-TEST_CASE_METHOD(Views, "PartitionView: random appends, seals, deaths and clock steps take nothing back") {
-    Random random;
-    for (int round = 0; round < 10; ++round) {
-        CAPTURE(random.seed(), round);
-        struct Kept {
-            std::string name;
-            std::shared_ptr<PartitionView> view;
-            std::string shown;
-            bool complete;
-        };
-        const TimestampMs now = clock().now();
-        std::vector<Kept> kept;
-        const auto offset = [&] {
-            return std::to_string(partition->records_end()->offset.value + random.between(0, 30));
-        };
-        const auto time = [&] { return at(now + (static_cast<std::int64_t>(random.between(0, 1500)) - 300)); };
-        const auto point = [&] {
-            const std::uint64_t kind = random.between(0, 4);
-            return kind == 0 ? offset() : kind == 1 ? "-" + std::to_string(random.between(0, 20)) : time();
-        };
-        for (int step = 0; step < 120; ++step) {
-            CAPTURE(step);
-            switch (random.between(0, 7)) {
-                case 0:
-                case 1:
-                case 2:
-                    append(random.one_in(3) ? "part" : "of\nlines\n");
-                    break;
-                case 3:
-                    clock().advance(static_cast<std::int64_t>(random.between(0, 100)));
-                    break;
-                case 4:
-                    clock().step_to(clock().now() + (static_cast<std::int64_t>(random.between(0, 200)) - 100));
-                    break;
-                case 5:
-                    seal();
-                    break;
-                case 6:
-                    if (kept.size() < 30) {
-                        std::string name = point();
-                        const std::uint64_t kind = random.between(0, 3);
-                        name += kind == 0   ? ""
-                                : kind == 1 ? "..+" + std::to_string(random.between(0, 500)) + "ms"
-                                            : ".." + point();
-                        kept.push_back({name, view(name), "", false});
-                    }
-                    break;
-                default:
-                    if (random.one_in(10)) {
-                        random.one_in(2) ? fixture.die() : fixture.end();
-                        open();
-                        // Those that go by names that mean the same now.
-                        std::erase_if(kept,
-                                      [](const Kept& k) { return !k.complete || k.name.find("-") != k.name.npos; });
-                        for (Kept& k : kept) {
-                            k.view = view(k.name);
-                        }
-                    }
-                    break;
-            }
-            for (Kept& k : kept) {
-                const std::string shown = text(*k.view);
-                const bool complete = range(*k.view).is_complete;
-                CAPTURE(k.name, k.complete);
-                REQUIRE((shown.substr(0, k.shown.size()) == k.shown));
-                REQUIRE((!k.complete || (complete && shown == k.shown)));
-                // Another look-up of a name that means the same now shows the same.
-                if (complete && k.name.find("-") == std::string::npos) {
-                    REQUIRE((text(*view(k.name)) == shown));
-                }
-                k.shown = shown;
-                k.complete = complete;
-            }
-        }
-    }
-}
-
-TEST_CASE_METHOD(Views, "PartitionView: many threads ask while lines are appended") {
-    append("0\n");
-    const auto growing = view("start");
-    const auto finite = view("start.." + at(begin + 50));
-    std::atomic<bool> stop{false};
-    std::atomic<int> wrong{0};
-    std::vector<std::thread> threads;
-    for (int i = 0; i < 3; ++i) {
-        threads.emplace_back([&] {
-            Position seen_growing;
-            Position seen_finite;
-            bool complete = false;
-            while (!stop) {
-                const auto all = growing->range();
-                const auto some = finite->range();
-                const bool good = all && some && all->to >= seen_growing && some->to >= seen_finite &&
-                                  (!complete || (some->is_complete && some->to == seen_finite));
-                if (!good) {
-                    ++wrong;
-                    break;
-                }
-                seen_growing = all->to;
-                seen_finite = some->to;
-                complete = some->is_complete;
-            }
-        });
-    }
-    for (int i = 0; i < 300; ++i) {
-        const auto stored = partition->append(std::as_bytes(std::span("line\n", 5)));
-        wrong += stored ? 0 : 1;
-        clock().advance(1);
-        if (i % 50 == 0) {
-            wrong += fixture.store->maintain(true) ? 0 : 1;
-        }
-    }
-    stop = true;
-    for (std::thread& thread : threads) {
-        thread.join();
-    }
-    CHECK(wrong == 0);
-    CHECK(range(*finite).is_complete);
 }

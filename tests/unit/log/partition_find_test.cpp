@@ -45,6 +45,14 @@ TEST_CASE("PartitionLog: a look-up opens the segment that it ends in, however ma
         REQUIRE(partition.log->find_time(last + (-static_cast<std::int64_t>(i) * 1000)));
         REQUIRE(many.open_files() <= open_before + 5 * 2);
     }
+    const TimestampMs first = last + -static_cast<std::int64_t>(segments - 1) * 1000;
+    for (std::uint64_t i = 0; i < segments; ++i) {
+        const TimestampMs time = first + static_cast<std::int64_t>(i) * 1000;
+        REQUIRE(*partition.log->bound_of(time) == TimeBound{Position{i * 20}, true});
+        REQUIRE(*partition.log->time_of(Position{i * 20 + 7}) == time);
+        REQUIRE(partition.log->records_end()->position == Position{segments * 20});
+        REQUIRE(many.open_files() <= open_before + 5 * 2);
+    }
 }
 
 TEST_CASE("PartitionLog: a segment's last entry is not remembered over what is sealed later") {

@@ -395,7 +395,7 @@ TEST_CASE_METHOD(Times, "PartitionLog: bounds stay while the partition, others a
             ++wrong;
             break;
         }
-        if (log_end->value > 0) {
+        if (log_end->value > 0 && i % 32 == 0) {
             times[log_end->value - 1] = *byte_time;
         }
         auto& known = bound->is_final ? final_bounds : open_bounds;

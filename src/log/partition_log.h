@@ -222,6 +222,7 @@ private:
     };
     Place place_of(Position position) const;
     void note_read(Position from, std::size_t bytes);
+    void drop_passed(const ReadStreams::Range& passed);
     ReadStreams read_streams_;
     // All raw bytes of a piece, for looking at.
     struct RawBytes {

@@ -1,5 +1,6 @@
 #include "store/maintenance.h"
 
+#include "base/background.h"
 #include "base/log.h"
 
 #include <algorithm>
@@ -104,6 +105,7 @@ void Maintenance::flush_at(PartitionLog& partition, std::int64_t monotonic_ms) {
 }
 
 void Maintenance::run_sealer() {
+    become_background_thread();
     BatchBuilder builder;
     while (!seals_.stopped()) {
         const std::shared_ptr<PartitionLog> partition = seals_.pop(clock_, kForever);
@@ -120,6 +122,7 @@ void Maintenance::run_sealer() {
 }
 
 void Maintenance::run_flusher() {
+    become_background_thread();
     std::int64_t next = clock_.monotonic_ms() + kCheckpointIntervalMs;
     while (!flushes_.stopped()) {
         if (const auto partition = flushes_.pop(clock_, next)) {

@@ -6,14 +6,28 @@
 
 #include <algorithm>
 #include <array>
+#include <vector>
 
 namespace topicfs {
 
-Result<void> Head::create(FileSystem& fs, const std::string& directory, Position base, TimestampMs now) {
+Result<void> Head::create(FileSystem& fs, const std::string& directory, Position base, TimestampMs now, bool sync) {
     const std::string path = directory + "/" + head_file_name(base);
-    const auto block = encode_head_header({base, now});
-    const std::string_view content(reinterpret_cast<const char*>(block.data()), block.size());
-    return replace_file(fs, path, content);
+    const std::string temporary = path + kTemporarySuffix;
+    const auto write = [&]() -> Result<void> {
+        TOPICFS_TRY_ASSIGN(const File file, fs.open(temporary, O_RDWR | O_CREAT | O_TRUNC));
+        TOPICFS_TRY(write_at(fs, file, encode_head_header({base, now}), 0));
+        TOPICFS_TRY(fs.truncate(file, kHeadDataAt));  // Appends go to the end of the file.
+        return sync ? fs.fsync(file) : Result<void>();
+    };
+    Result<void> made = write();
+    if (made) {
+        made = fs.rename(temporary, path);
+    }
+    if (!made) {
+        (void)fs.unlink(temporary).has_value();
+        return made;
+    }
+    return sync ? sync_directory(fs, directory) : Result<void>();
 }
 
 Result<std::shared_ptr<Head>> Head::open(FileSystem& fs, const std::string& directory, Position base, Access access) {
@@ -31,7 +45,36 @@ Result<std::shared_ptr<Head>> Head::open(FileSystem& fs, const std::string& dire
     if (header->base != base) {
         return make_error(ErrorCode::kDamaged, "open", path, "its header names another base position");
     }
+    if (access == Access::kReadAppend) {
+        TOPICFS_TRY_ASSIGN(const FileInfo info, fs.info(file));
+        if (info.size < header->data_at) {
+            TOPICFS_TRY(fs.truncate(file, header->data_at));
+        }
+    }
     return std::make_shared<Head>(fs, std::move(file), *header);
+}
+
+Result<std::shared_ptr<Head>> Head::open_without_header(FileSystem& fs, const std::string& directory, Position base,
+                                                        TimestampMs now, Access access) {
+    const std::string path = directory + "/" + head_file_name(base);
+    TOPICFS_TRY_ASSIGN(File file, fs.open(path, access == Access::kRead ? O_RDONLY : O_RDWR));
+    TOPICFS_TRY_ASSIGN(const FileInfo info, fs.info(file));
+    HeadHeader header{base, now};
+    // Only version 1 has bytes right behind its header, where they were not given back already. A copy of a store can
+    // have zeros for holes.
+    std::vector<std::byte> between(kHeadDataAt - kHeadDataAtOfVersion1);
+    TOPICFS_TRY_ASSIGN(const std::size_t got, read_at(fs, file, between, kHeadDataAtOfVersion1));
+    if (std::any_of(between.begin(), between.begin() + static_cast<std::ptrdiff_t>(got),
+                    [](std::byte byte) { return byte != std::byte{0}; })) {
+        header.data_at = kHeadDataAtOfVersion1;
+    }
+    if (access == Access::kRead) {
+        return std::make_shared<Head>(fs, std::move(file), header);
+    }
+    TOPICFS_TRY(write_at(fs, file, encode_head_header(header), 0));
+    TOPICFS_TRY(fs.truncate(file, std::max<std::uint64_t>(info.size, header.data_at)));
+    TOPICFS_TRY(fs.fsync(file));
+    return open(fs, directory, base, access);
 }
 
 Head::~Head() {
@@ -41,7 +84,7 @@ Head::~Head() {
 
 Result<Position> Head::end() const {
     TOPICFS_TRY_ASSIGN(const FileInfo info, fs_.info(file_));
-    return header_.base + (std::max<std::uint64_t>(info.size, kHeadHeaderBytes) - kHeadHeaderBytes);
+    return head_end(header_, info.size);
 }
 
 Result<std::size_t> Head::append(std::span<const std::byte> bytes) {
@@ -77,7 +120,7 @@ Result<Position> Head::first_hole(Position from) const {
         return log_end;
     }
     TOPICFS_TRY_ASSIGN(const std::uint64_t at, fs_.seek_hole(file_, file_offset(from)));
-    return std::min(log_end, header_.base + (at - kHeadHeaderBytes));
+    return std::min(log_end, header_.base + (at - header_.data_at));
 }
 
 Result<Position> Head::first_data(Position from) const {
@@ -86,7 +129,7 @@ Result<Position> Head::first_data(Position from) const {
         return log_end;
     }
     TOPICFS_TRY_ASSIGN(const auto at, fs_.seek_data(file_, file_offset(from)));
-    return at ? std::min(log_end, header_.base + (*at - kHeadHeaderBytes)) : log_end;
+    return at ? std::min(log_end, header_.base + (*at - header_.data_at)) : log_end;
 }
 
 }  // namespace topicfs

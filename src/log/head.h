@@ -23,9 +23,13 @@ class Head {
 public:
     enum class Access { kRead, kReadAppend };
 
-    // Makes an empty head at `base` in `directory` by a temporary name; the file is durable on return, its name once
-    // the directory is synced.
-    static Result<void> create(FileSystem& fs, const std::string& directory, Position base, TimestampMs now);
+    // Makes an empty head at `base` in `directory` by a temporary name; durable on return, with its name, where `sync`.
+    static Result<void> create(FileSystem& fs, const std::string& directory, Position base, TimestampMs now,
+                               bool sync = true);
+    // Opens a head by what its name says and where its bytes lie, whatever its header has become. Not for writing where
+    // `access` is kRead; else the header is written anew, durably.
+    static Result<std::shared_ptr<Head>> open_without_header(FileSystem& fs, const std::string& directory, Position base,
+                                                             TimestampMs now, Access access);
     // kDamaged where the header fails its check or names another base; kNewerFormat.
     static Result<std::shared_ptr<Head>> open(FileSystem& fs, const std::string& directory, Position base,
                                               Access access);
@@ -60,7 +64,7 @@ public:
     Result<Position> first_data(Position from) const;
 
 private:
-    std::uint64_t file_offset(Position position) const { return kHeadHeaderBytes + (position - header_.base); }
+    std::uint64_t file_offset(Position position) const { return header_.data_at + (position - header_.base); }
 
     FileSystem& fs_;
     File file_;

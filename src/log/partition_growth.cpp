@@ -217,9 +217,7 @@ Result<void> PartitionLog::find_outlived_writers() {
 // Under append_mutex_ and mutex_. Closes head where all of it is durable in segments and nobody else writes to it.
 Result<void> PartitionLog::close_head_locked() {
     TOPICFS_TRY_ASSIGN(FileInfo info, head_->info());
-    const auto end_of = [&] {
-        return head_base_ + (std::max<std::uint64_t>(info.size, kHeadHeaderBytes) - kHeadHeaderBytes);
-    };
+    const auto end_of = [&, header = head_->header()] { return head_end(header, info.size); };
     if (end_of() > durable_sealed_end_.load()) {
         return {};
     }

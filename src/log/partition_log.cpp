@@ -45,18 +45,17 @@ void raise_to(std::atomic<T>& what, T value) {
 }  // namespace
 
 Result<void> PartitionLog::create_files(FileSystem& fs, const std::string& directory, TimestampMs now, bool sync) {
-    const auto write_new = [&](const std::string& name, std::span<const std::byte> content) -> Result<void> {
-        TOPICFS_TRY_ASSIGN(const File file, fs.open(directory + "/" + name, O_RDWR | O_CREAT | O_TRUNC));
-        TOPICFS_TRY(write_at(fs, file, content, 0));
-        return sync ? fs.fsync(file) : Result<void>{};
-    };
-    TOPICFS_TRY(write_new(head_file_name(Position{0}), encode_head_header({Position{0}, now})));
+    TOPICFS_TRY(Head::create(fs, directory, Position{0}, now, sync));
     RecoveryPoint point;
     point.sequence = 1;
     std::array<std::byte, kRecoveryFileBytes> recovery{};
     const auto slot = encode_recovery_slot(point);
     std::copy(slot.begin(), slot.end(), recovery.begin());
-    TOPICFS_TRY(write_new(kRecoveryFileName, recovery));
+    TOPICFS_TRY_ASSIGN(const File file, fs.open(directory + "/" + kRecoveryFileName, O_RDWR | O_CREAT | O_TRUNC));
+    TOPICFS_TRY(write_at(fs, file, recovery, 0));
+    if (sync) {
+        TOPICFS_TRY(fs.fsync(file));
+    }
     return sync ? sync_directory(fs, directory) : Result<void>{};
 }
 

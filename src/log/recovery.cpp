@@ -38,7 +38,6 @@ private:
     Result<void> settle_head();
     Result<void> store_decision();
     Result<void> remove_other_heads();
-    Result<void> repair_head_header(Position base);
     void note_damage(Position from, Position to, const std::string& reason);
     std::string path(const std::string& name) const { return directory_ + "/" + name; }
 
@@ -127,14 +126,11 @@ Result<void> Recovery::open_head() {
     }
     const auto access = options_.read_only ? Head::Access::kRead : Head::Access::kReadAppend;
     auto head = Head::open(fs_, directory_, heads_.back(), access);
-    if (!head && head.error().code == ErrorCode::kDamaged && !options_.read_only) {
-        // The name says all that the header does; only the header's block is written anew.
-        log_warning(head.error().message() + "; it is written anew from the file's name");
-        TOPICFS_TRY(repair_head_header(heads_.back()));
-        head = Head::open(fs_, directory_, heads_.back(), access);
-    } else if (!head && head.error().code == ErrorCode::kDamaged) {
-        TOPICFS_TRY_ASSIGN(File file, fs_.open(path(head_file_name(heads_.back())), O_RDONLY));
-        head = std::make_shared<Head>(fs_, std::move(file), HeadHeader{heads_.back(), {0}});
+    if (!head && head.error().code == ErrorCode::kDamaged) {
+        if (!options_.read_only) {
+            log_warning(head.error().message() + "; it is written anew from the file's name");
+        }
+        head = Head::open_without_header(fs_, directory_, heads_.back(), options_.now, access);
     }
     if (!head) {
         return std::move(head).error();
@@ -142,12 +138,6 @@ Result<void> Recovery::open_head() {
     out_.head = std::move(head).value();
     TOPICFS_TRY_ASSIGN(head_end_, out_.head->end());
     return {};
-}
-
-Result<void> Recovery::repair_head_header(Position base) {
-    TOPICFS_TRY_ASSIGN(const File file, fs_.open(path(head_file_name(base)), O_RDWR));
-    TOPICFS_TRY(write_at(fs_, file, encode_head_header({base, options_.now}), 0));
-    return fs_.fdatasync(file);
 }
 
 Result<void> Recovery::load_point() {

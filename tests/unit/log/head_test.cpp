@@ -44,7 +44,7 @@ TEST_CASE("Head: an empty one ends where it begins") {
     CHECK(head->header().created == TimestampMs{7});
     CHECK(*head->end() == Position{100});
     CHECK(read(*head, 100, 10).empty());
-    CHECK(std::filesystem::file_size(fixture.path()) == kHeadHeaderBytes);
+    CHECK(std::filesystem::file_size(fixture.path()) == kHeadDataAt);
 }
 
 TEST_CASE("Head: positions count from its base") {
@@ -56,7 +56,7 @@ TEST_CASE("Head: positions count from its base") {
     CHECK(read(*head, 103, 10) == "lo");
     CHECK(read(*head, 105, 10).empty());
     CHECK(read(*head, 900, 10).empty());
-    CHECK(read_file(fixture.path()).substr(kHeadHeaderBytes) == "hello");
+    CHECK(read_file(fixture.path()).substr(kHeadDataAt) == "hello");
 }
 
 TEST_CASE("Head: what others append to the file is seen at once, and appends go behind it") {

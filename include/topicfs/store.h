@@ -116,8 +116,10 @@ public:
 class AppendFile {
 public:
     virtual ~AppendFile() = default;
-    // Open for reading only; stays open as long as this lives.
+    // Open for reading only; stays open until close_fd(), or as long as this lives.
     virtual int fd() const = 0;
+    // By the one who has asked for this, once the file is open otherwise: descriptors are few.
+    virtual void close_fd() = 0;
     // False once the partition has become kReadOnly: who opens it now must be refused by append().
     virtual bool usable() const = 0;
 };

@@ -16,6 +16,10 @@ constexpr std::int64_t kNever = INT64_MAX;
 
 }  // namespace
 
+AppendTimes::~AppendTimes() {
+    fs_.spare_files().remove(*this);
+}
+
 void AppendTimes::load(Position from, Position to, TimestampMs floor) {
     const std::scoped_lock lock(mutex_);
     entries_.clear();
@@ -112,7 +116,8 @@ Result<void> AppendTimes::note_unseen(Position to, TimestampMs written, Timestam
 // With one write, but at the ring's end: a look at a busy head costs one.
 Result<void> AppendTimes::store(std::span<const Entry> entries) {
     if (!file_) {
-        TOPICFS_TRY_ASSIGN(file_, fs_.open(path_, O_RDWR | O_CREAT));
+        TOPICFS_TRY_ASSIGN(file_, open_file(fs_, path_, O_RDWR | O_CREAT));
+        fs_.spare_files().add(*this);
     }
     std::array<std::byte, 2 * kTimesEntryBytes> bytes{};
     std::size_t filled = 0;
@@ -201,9 +206,20 @@ void AppendTimes::change_file(std::string path, Position position) {
 void AppendTimes::close_file() {
     const std::scoped_lock lock(mutex_);
     if (file_) {
+        fs_.spare_files().remove(*this);
         (void)fs_.close(std::move(file_)).has_value();
         file_ = {};
     }
+}
+
+bool AppendTimes::let_go(Effort /*effort*/) {
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    if (!lock.owns_lock() || !file_) {
+        return false;
+    }
+    (void)fs_.close(std::move(file_)).has_value();
+    file_ = {};
+    return true;
 }
 
 }  // namespace topicfs

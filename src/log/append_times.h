@@ -25,12 +25,15 @@
 
 namespace topicfs {
 
-class AppendTimes {
+class AppendTimes final : public SpareFile {
 public:
     // Contract: the time of a record is right to 10 ms.
     static constexpr std::int64_t kResolutionMs = 10;
 
     AppendTimes(FileSystem& fs, std::string path) : fs_(fs), path_(std::move(path)) {}
+    ~AppendTimes();
+    AppendTimes(const AppendTimes&) = delete;
+    AppendTimes& operator=(const AppendTimes&) = delete;
 
     // Takes over what the file holds from `from` up to the log end `to`; a file that is missing or damaged holds
     // nothing. `floor` is the largest time given below `from`. Entries behind `to` are of bytes that a power cut took:
@@ -74,6 +77,7 @@ public:
 
     // Closes the file; the next note opens it again.
     void close_file();
+    bool let_go(Effort effort) override;
 
 private:
     struct Entry {

@@ -21,11 +21,12 @@ public:
     LentHead(std::shared_ptr<PartitionLog> log, File file) : log_(std::move(log)), file_(std::move(file)) {}
     ~LentHead() override { log_->head_returned(); }
     int fd() const override { return file_.fd.get(); }
+    void close_fd() override { file_ = {}; }
     bool usable() const override { return !log_->has_failed(); }
 
 private:
     const std::shared_ptr<PartitionLog> log_;
-    const File file_;
+    File file_;
 };
 
 }  // namespace
@@ -46,7 +47,7 @@ Result<std::shared_ptr<AppendFile>> PartitionLog::append_file() {
         const std::scoped_lock lock(mutex_);
         base = head_base_;
     }
-    TOPICFS_TRY_ASSIGN(File file, env_.fs.open(path(head_file_name(base)), O_RDONLY));
+    TOPICFS_TRY_ASSIGN(File file, open_file(env_.fs, path(head_file_name(base)), O_RDONLY));
     TOPICFS_TRY(env_.fs.has_writers(file));  // Only whether it can be told: we have it open ourselves.
     auto lent = std::make_shared<LentHead>(shared_from_this(), std::move(file));
     {
@@ -168,7 +169,7 @@ void PartitionLog::tell_waiters() {
 // so head is closed on return: the caller opens it again, or sees to it that nobody needs it. (A reader that still
 // holds it makes this true; the next time it is looked at that one is gone.)
 Result<bool> PartitionLog::others_write_locked(FileInfo& info) {
-    TOPICFS_TRY_ASSIGN(const File file, env_.fs.open(path(head_file_name(head_base_)), O_RDONLY));
+    TOPICFS_TRY_ASSIGN(const File file, open_file(env_.fs, path(head_file_name(head_base_)), O_RDONLY));
     head_.reset();
     const auto writers = env_.fs.has_writers(file);
     TOPICFS_TRY_ASSIGN(info, env_.fs.info(file));  // Behind the last write of one who is gone.
@@ -216,6 +217,9 @@ Result<void> PartitionLog::find_outlived_writers() {
 
 // Under append_mutex_ and mutex_. Closes head where all of it is durable in segments and nobody else writes to it.
 Result<void> PartitionLog::close_head_locked() {
+    if (observed_end_.load() > durable_sealed_end_.load()) {
+        return {};  // Known without the descriptor, which head may not have at present.
+    }
     TOPICFS_TRY_ASSIGN(FileInfo info, head_->info());
     const auto end_of = [&] {
         return head_base_ + (std::max<std::uint64_t>(info.size, kHeadHeaderBytes) - kHeadHeaderBytes);

@@ -46,7 +46,7 @@ void raise_to(std::atomic<T>& what, T value) {
 
 Result<void> PartitionLog::create_files(FileSystem& fs, const std::string& directory, TimestampMs now, bool sync) {
     const auto write_new = [&](const std::string& name, std::span<const std::byte> content) -> Result<void> {
-        TOPICFS_TRY_ASSIGN(const File file, fs.open(directory + "/" + name, O_RDWR | O_CREAT | O_TRUNC));
+        TOPICFS_TRY_ASSIGN(const File file, open_file(fs, directory + "/" + name, O_RDWR | O_CREAT | O_TRUNC));
         TOPICFS_TRY(write_at(fs, file, content, 0));
         return sync ? fs.fsync(file) : Result<void>{};
     };
@@ -365,6 +365,9 @@ Result<void> PartitionLog::sync() {
     auto synced = open->sync();
     if (synced) {
         synced = record_durable_nuls(*open, log_end);
+    }
+    if (!synced && lacks_descriptors(synced.error())) {
+        return synced;  // No sync returns that: what failed was to open a file.
     }
     if (!synced) {
         fail(synced.error());

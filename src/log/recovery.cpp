@@ -133,8 +133,8 @@ Result<void> Recovery::open_head() {
         TOPICFS_TRY(repair_head_header(heads_.back()));
         head = Head::open(fs_, directory_, heads_.back(), access);
     } else if (!head && head.error().code == ErrorCode::kDamaged) {
-        TOPICFS_TRY_ASSIGN(File file, fs_.open(path(head_file_name(heads_.back())), O_RDONLY));
-        head = std::make_shared<Head>(fs_, std::move(file), HeadHeader{heads_.back(), {0}});
+        TOPICFS_TRY_ASSIGN(File file, open_file(fs_, path(head_file_name(heads_.back())), O_RDONLY));
+        head = std::make_shared<Head>(fs_, std::move(file), HeadHeader{heads_.back(), {0}}, Head::Access::kRead);
     }
     if (!head) {
         return std::move(head).error();
@@ -145,7 +145,7 @@ Result<void> Recovery::open_head() {
 }
 
 Result<void> Recovery::repair_head_header(Position base) {
-    TOPICFS_TRY_ASSIGN(const File file, fs_.open(path(head_file_name(base)), O_RDWR));
+    TOPICFS_TRY_ASSIGN(const File file, open_file(fs_, path(head_file_name(base)), O_RDWR));
     TOPICFS_TRY(write_at(fs_, file, encode_head_header({base, options_.now}), 0));
     return fs_.fdatasync(file);
 }
@@ -168,7 +168,7 @@ Result<RecoveryPoint> Recovery::point_without_file() {
     point.sequence = 1;
     if (!listed_.empty()) {
         const Listed& first = listed_.front();
-        TOPICFS_TRY_ASSIGN(const File file, fs_.open(path(segment_file_name(first.base, first.codec)), O_RDONLY));
+        TOPICFS_TRY_ASSIGN(const File file, open_file(fs_, path(segment_file_name(first.base, first.codec)), O_RDONLY));
         TOPICFS_TRY_ASSIGN(const BatchDecoded decoded, read_batch_header(fs_, file, 0, first.bytes));
         point.log_start = first.base;
         point.log_start_offset = decoded.header.base_offset;
@@ -285,7 +285,7 @@ Result<void> Recovery::begin_at_segment(std::size_t number) {
 // Scans segment `number` from `from` on. True where it was cut, as the log goes on from head or ends.
 Result<bool> Recovery::scan_one(std::size_t number, std::uint64_t from) {
     const Listed& listed = listed_[number];
-    TOPICFS_TRY_ASSIGN(const File file, fs_.open(path(segment_file_name(listed.base, listed.codec)), O_RDONLY));
+    TOPICFS_TRY_ASSIGN(const File file, open_file(fs_, path(segment_file_name(listed.base, listed.codec)), O_RDONLY));
     if (from > listed.bytes) {
         from = 0;  // It is shorter than the recovery point says: what is left of it is looked at as a whole.
         out_.new_segment = true;
@@ -362,7 +362,7 @@ Result<void> Recovery::cut_at(std::size_t number, std::uint64_t file_offset) {
     const std::string name = path(segment_file_name(listed.base, listed.codec));
     if (!options_.read_only) {
         log_info(name + ": what lies behind byte " + std::to_string(file_offset) + " is sealed again from head");
-        TOPICFS_TRY_ASSIGN(const File file, fs_.open(name, O_RDWR));
+        TOPICFS_TRY_ASSIGN(const File file, open_file(fs_, name, O_RDWR));
         TOPICFS_TRY(fs_.truncate(file, file_offset));
         TOPICFS_TRY(fs_.fsync(file));
     }

@@ -145,7 +145,11 @@ bool GrowthWatch::arm_locked(Key key, Watched& watched) {
     if (!head) {
         return false;
     }
-    const std::string path = "/proc/self/fd/" + std::to_string(head->file().fd.get());
+    const auto file = head->file();
+    if (!file) {
+        return false;
+    }
+    const std::string path = "/proc/self/fd/" + std::to_string((*file)->fd.get());
     const int descriptor = ::inotify_add_watch(events_.get(), path.c_str(), IN_MODIFY | IN_ONESHOT);
     if (descriptor < 0) {
         return false;

@@ -134,7 +134,7 @@ Result<void> StoredTopic::create_files(const PartitionEnvironment& environment, 
     }
     TOPICFS_TRY(topic.save());  // syncs the directory too
     if (!sync_each) {
-        TOPICFS_TRY_ASSIGN(const File any, fs.open(directory + "/" + kTopicFileName, 0));
+        TOPICFS_TRY_ASSIGN(const File any, open_file(fs, directory + "/" + kTopicFileName, 0));
         TOPICFS_TRY(fs.syncfs(any));
     }
     return {};
@@ -332,7 +332,7 @@ Result<void> StoredTopic::make_partition_files(std::uint32_t begin, std::uint32_
         TOPICFS_TRY(PartitionLog::create_files(env_.fs, unfinished, env_.clock.now(), sync_each));
     }
     if (!sync_each) {
-        TOPICFS_TRY_ASSIGN(const File any, env_.fs.open(directory_ + "/" + kTopicFileName, O_RDONLY));
+        TOPICFS_TRY_ASSIGN(const File any, open_file(env_.fs, directory_ + "/" + kTopicFileName, O_RDONLY));
         TOPICFS_TRY(env_.fs.syncfs(any));
     }
     for (std::uint32_t number = begin; number < end; ++number) {

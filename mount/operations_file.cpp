@@ -284,7 +284,7 @@ Result<void> Operations::read_partition(Reply& reply, const std::shared_ptr<Hand
         bytes_max = std::min(bytes_max, kFollowBytesMax);
         TOPICFS_TRY_ASSIGN(const Position end, node.partition->end());
         if (position >= end) {
-            if ((flags & O_NONBLOCK) != 0 && !follows_.ended()) {
+            if ((flags & O_NONBLOCK) != 0 && !follows_.ended() && !node.partition->is_removed()) {
                 reply.error(EAGAIN);
             } else {
                 follows_.hold(reply, {handle, position, bytes_max});

@@ -101,8 +101,8 @@ struct Found {
     friend bool operator==(const Found&, const Found&) = default;
 };
 
-// Told when a partition has grown. Called from threads of the store, one call at a time for one partition, soon after
-// the bytes can be read; must not block.
+// Told when a partition has grown, or was removed and never will. Called from threads of the store, one call at a time
+// for one partition, soon after the bytes can be read; must not block.
 class GrowthWaiter {
 public:
     virtual ~GrowthWaiter() = default;
@@ -177,6 +177,9 @@ public:
     virtual void start_waiting(const std::shared_ptr<GrowthWaiter>& waiter) = 0;
     // No call of `waiter` begins after this has returned; one may still be running.
     virtual void stop_waiting(const std::shared_ptr<GrowthWaiter>& waiter) = 0;
+
+    // Its topic was removed: it has no records, and never gets any.
+    virtual bool is_removed() const = 0;
 
     virtual Attributes attributes() const = 0;
     virtual Result<void> change_attributes(const AttributesChange& change) = 0;

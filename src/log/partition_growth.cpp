@@ -164,6 +164,13 @@ void PartitionLog::tell_waiters() {
 
 // ---- Letting go of head
 // ------------------------------------------------------------------------------------------------
+void PartitionLog::removed() {
+    removed_ = true;
+    if (env_.work != nullptr) {
+        env_.work->has_grown(*this);
+    }
+}
+
 
 // Under append_mutex_ and mutex_. Whether somebody beside us has head open for writing. Our own descriptor would count,
 // so head is closed on return: the caller opens it again, or sees to it that nobody needs it. (A reader that still

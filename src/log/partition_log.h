@@ -54,7 +54,7 @@ public:
     virtual void unwatch_head(PartitionLog& /*partition*/) {}
     // Somebody waits for growth: call tell_waiters() when there was some. Others' appends are to be seen at once.
     virtual void waits_for_growth(PartitionLog& /*partition*/) {}
-    // append() was called while somebody waits.
+    // append() was called while somebody waits, or there is nothing more to wait for.
     virtual void has_grown(PartitionLog& /*partition*/) {}
 };
 
@@ -156,6 +156,9 @@ public:
 
     // Of ReadAhead: decodes the first batch of [from, upto) that nobody has decoded or is about to, and leaves the rest
     // to other threads.
+    // Retired for ever.
+    void removed();
+    bool is_removed() const { return removed_; }
     void load_ahead(Position from, Position upto);
 
 private:
@@ -291,6 +294,7 @@ private:
     std::optional<Position> end_limit_;  // read-only after a power cut: nothing behind it is trusted
 
     // Head is punched from `unpunched_from_` up to the punched end once the pins of its viewers are gone.
+    std::atomic<bool> removed_{false};
     Result<void> punch_published(Head& open);
     HeadPins head_pins_;
     std::atomic<Position> unpunched_from_{};

@@ -491,6 +491,12 @@ void StoredTopic::reinstate() {
     }
 }
 
+void StoredTopic::removed() {
+    for (const auto& partition : partitions()) {
+        partition->log()->removed();
+    }
+}
+
 Result<bool> StoredTopic::retire_if_empty() {
     const std::scoped_lock changes(changes_mutex_);
     const auto all = partitions();

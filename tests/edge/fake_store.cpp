@@ -78,6 +78,11 @@ void FakePartition::tell_waiters() {
     }
 }
 
+void FakePartition::remove() {
+    removed_ = true;
+    tell_waiters();
+}
+
 Result<std::shared_ptr<AppendFile>> FakePartition::append_file() {
     if (!context_->lends) {
         return system_error(EINVAL, "append to", "a partition in memory");

@@ -32,6 +32,11 @@ bool writes_only(int flags) {
 bool reads_only(int flags) {
     return (flags & O_ACCMODE) == O_RDONLY;
 }
+// For FS_IOC_GETFLAGS and the like (lsattr) the kernel opens a node that is open already, by itself: without
+// O_LARGEFILE, which it adds to every open(2), and with no path that it could walk again.
+bool is_by_kernel(int flags) {
+    return flags == O_RDONLY;
+}
 
 NodeRole role_of(const Node& node) {
     switch (node.kind) {
@@ -139,7 +144,8 @@ Result<void> Operations::open_partition(Reply& reply, const std::shared_ptr<cons
     }
     const bool alone = nodes_.open(node->id);
     const bool fits = role_of(*node) == wanted && (alone || wanted != NodeRole::kReader);
-    if (!node->follow && turned_opens_.turn(reply.thread(), inode, fits, wanted, backing)) {
+    if (!node->follow && !is_by_kernel(info.flags) &&
+        turned_opens_.turn(reply.thread(), inode, fits, wanted, backing)) {
         nodes_.close(node->id);
         reply.error(ESTALE);
         return {};

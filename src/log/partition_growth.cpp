@@ -85,17 +85,19 @@ Result<Position> PartitionLog::observe() {
         if (log_end <= from) {
             return log_end;
         }
-        if (const auto noted = times_->note_seen(from, log_end, env_.clock.now()); !noted) {
-            warn_of_time(noted.error());
-        }
+        note_times(times_->note_seen(from, log_end, env_.clock.now()));
         observed_end_ = log_end;
     }
     after_growth(from, log_end);
     return log_end;
 }
 
-void PartitionLog::warn_of_time(const Error& error) {
-    log_warning(error.message() + "; after a restart these records may have a later time");
+void PartitionLog::note_times(const Result<bool>& stored) {
+    if (!stored) {
+        note_failed(Work::kTimes, stored.error(), "; after a restart these records may have a later time");
+    } else if (*stored) {
+        note_done(Work::kTimes);
+    }
 }
 
 // What append() does for its own bytes: sealing and flushing are told.
@@ -162,8 +164,6 @@ void PartitionLog::tell_waiters() {
     }
 }
 
-// ---- Letting go of head
-// ------------------------------------------------------------------------------------------------
 void PartitionLog::removed() {
     removed_ = true;
     if (env_.work != nullptr) {
@@ -171,6 +171,8 @@ void PartitionLog::removed() {
     }
 }
 
+// ---- Letting go of head
+// ------------------------------------------------------------------------------------------------
 
 // Under append_mutex_ and mutex_. Whether somebody beside us has head open for writing. Our own descriptor would count,
 // so head is closed on return: the caller opens it again, or sees to it that nobody needs it. (A reader that still
@@ -259,7 +261,9 @@ Result<void> PartitionLog::replace_long_head() {
         }
         base = closed_end_;
     }
-    return begin_head(base);
+    TOPICFS_TRY(begin_head(base));
+    note_done(Work::kNewHead);
+    return {};
 }
 
 // A new head at `base`, in place of the old one, of which nothing is needed any more.
@@ -291,7 +295,7 @@ Result<void> PartitionLog::begin_head(Position base) {
 }
 
 Result<void> PartitionLog::remove_head(Position base) {
-    if (const auto gone = env_.fs.unlink(path(head_file_name(base))); !gone && !is_errno(gone.error(), ENOENT)) {
+    if (auto gone = env_.fs.unlink(path(head_file_name(base))); !gone && !is_errno(gone.error(), ENOENT)) {
         return gone;
     }
     return sync_directory(env_.fs, directory_);

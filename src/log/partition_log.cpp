@@ -126,9 +126,7 @@ Result<void> PartitionLog::recover(bool power_was_cut) {
         if (log_end > sealed && !power_was_cut && !times_unknown) {
             TOPICFS_TRY_ASSIGN(const std::shared_ptr<Head> open, head());
             TOPICFS_TRY_ASSIGN(const FileInfo info, open->info());
-            if (const auto noted = times_->note_unseen(log_end, {info.mtime_ns / 1'000'000}, options.now); !noted) {
-                warn_of_time(noted.error());
-            }
+            note_times(times_->note_unseen(log_end, {info.mtime_ns / 1'000'000}, options.now));
         }
         observed_end_ = std::max(sealed, log_end);
         if (!power_was_cut) {
@@ -275,10 +273,7 @@ Result<std::size_t> PartitionLog::append_locked(Head& open, Position log_end, st
         const std::scoped_lock lock(growth_mutex_);
         const Position seen = observed_end_.load();
         const TimestampMs now = env_.clock.now();
-        const auto noted = seen < log_end ? times_->note_seen(seen, log_end, now) : times_->note(log_end, now);
-        if (!noted) {
-            warn_of_time(noted.error());
-        }
+        note_times(seen < log_end ? times_->note_seen(seen, log_end, now) : times_->note(log_end, now));
         observed_end_ = std::max(observed_end_.load(), log_end);
     }
     auto stored = open.append(bytes);
@@ -419,6 +414,25 @@ void PartitionLog::fail(const Error& error) {
     log_error(directory_ + ": takes no more appends until the store is opened again: " + error.message());
 }
 
+void PartitionLog::note_failed(Work work, const Error& error, std::string_view consequence) {
+    const std::string message = error.message() + std::string(consequence);
+    if (!failures_[static_cast<std::size_t>(work)].failed(error)) {
+        log_debug(message + " (again)");
+    } else if (work == Work::kTimes || work == Work::kNewHead) {
+        log_warning(message);
+    } else {
+        log_error(message);
+    }
+}
+
+void PartitionLog::note_done(Work work) {
+    constexpr std::array kNames = {"sealing", "the checkpoint", "looking for growth", "keeping times", "a new head"};
+    if (const auto failures = failures_[static_cast<std::size_t>(work)].succeeded(); failures > 0) {
+        log_info(directory_ + ": " + kNames[static_cast<std::size_t>(work)] + " succeeds again, after " +
+                 std::to_string(failures) + (failures == 1 ? " failure" : " failures"));
+    }
+}
+
 std::string PartitionLog::failure() const {
     const std::scoped_lock lock(mutex_);
     return failure_;
@@ -495,7 +509,7 @@ void PartitionLog::close_idle() {
         env_.work->unwatch_head(*this);  // Not under mutex_: it asks for the head of others.
     }
     if (const auto replaced = replace_long_head(); !replaced) {
-        log_warning(replaced.error().message() + "; head stays as it is");
+        note_failed(Work::kNewHead, replaced.error(), "; head stays as it is");
     }
     for (const auto& segment : *idle) {
         segment->close_idle();

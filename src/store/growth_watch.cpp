@@ -259,7 +259,7 @@ std::vector<GrowthWatch::Look> GrowthWatch::take_due(std::int64_t now) {
     std::vector<Look> looks;
     const std::scoped_lock lock(mutex_);
     while (!due_.empty() && due_.begin()->first <= now) {
-        const Key key = due_.begin()->second;
+        Key const key = due_.begin()->second;
         const auto found = watched_.find(key);
         Look partition = found->second.partition.lock();
         set_due_locked(key, found->second, 0);
@@ -276,7 +276,7 @@ std::vector<GrowthWatch::Look> GrowthWatch::take_due(std::int64_t now) {
 void GrowthWatch::look_at(const Look& partition) {
     const auto log_end = partition->end();
     if (!log_end) {
-        log_error(log_end.error().message());
+        partition->note_failed(PartitionLog::Work::kLook, log_end.error());
         const std::scoped_lock lock(mutex_);
         if (const auto found = watched_.find(partition.get()); found != watched_.end()) {
             set_due_locked(partition.get(), found->second, now_us() + kUnarmedLookUs);
@@ -288,7 +288,9 @@ void GrowthWatch::look_at(const Look& partition) {
         partition->tell_waiters();  // First: somebody waits.
     }
     if (const auto seen = partition->observe(); !seen) {
-        log_error(seen.error().message());
+        partition->note_failed(PartitionLog::Work::kLook, seen.error());
+    } else {
+        partition->note_done(PartitionLog::Work::kLook);
     }
     const bool waits_on = grown && partition->has_waiters();
     if (waits_on) {

@@ -259,7 +259,7 @@ std::vector<GrowthWatch::Look> GrowthWatch::take_due(std::int64_t now) {
     std::vector<Look> looks;
     const std::scoped_lock lock(mutex_);
     while (!due_.empty() && due_.begin()->first <= now) {
-        Key const key = due_.begin()->second;
+        PartitionLog* const key = due_.begin()->second;
         const auto found = watched_.find(key);
         Look partition = found->second.partition.lock();
         set_due_locked(key, found->second, 0);

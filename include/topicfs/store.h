@@ -101,8 +101,8 @@ struct Found {
     friend bool operator==(const Found&, const Found&) = default;
 };
 
-// Told when a partition has grown. Called from threads of the store, one call at a time for one partition, soon after
-// the bytes can be read; must not block.
+// Told when a partition has grown, or was removed and never will. Called from threads of the store, one call at a time
+// for one partition, soon after the bytes can be read; must not block.
 class GrowthWaiter {
 public:
     virtual ~GrowthWaiter() = default;
@@ -116,8 +116,10 @@ public:
 class AppendFile {
 public:
     virtual ~AppendFile() = default;
-    // Open for reading only; stays open as long as this lives.
+    // Open for reading only; stays open until close_fd(), or as long as this lives.
     virtual int fd() const = 0;
+    // By the one who has asked for this, once the file is open otherwise: descriptors are few.
+    virtual void close_fd() = 0;
     // False once the partition has become kReadOnly: who opens it now must be refused by append().
     virtual bool usable() const = 0;
 };
@@ -175,6 +177,9 @@ public:
     virtual void start_waiting(const std::shared_ptr<GrowthWaiter>& waiter) = 0;
     // No call of `waiter` begins after this has returned; one may still be running.
     virtual void stop_waiting(const std::shared_ptr<GrowthWaiter>& waiter) = 0;
+
+    // Its topic was removed: it has no records, and never gets any.
+    virtual bool is_removed() const = 0;
 
     virtual Attributes attributes() const = 0;
     virtual Result<void> change_attributes(const AttributesChange& change) = 0;

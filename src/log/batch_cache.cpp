@@ -1,7 +1,6 @@
 #include "log/batch_cache.h"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 namespace topicfs {
@@ -22,9 +21,8 @@ constexpr std::size_t batch_bytes_of(std::size_t bytes_max) {
 // What is loaded ahead may take this part of the budget: the rest is for what is being read.
 constexpr std::size_t kAheadPart = 2;
 
-// How long a reader waits for a batch that is being loaded ahead before it loads it itself: some three times what that
-// takes a thread that has a processor for itself (zstd decodes about 1.2 GB/s).
-constexpr std::chrono::microseconds kAheadPatience{1000};
+// A reader gives a batch that is being loaded ahead so long as decoding takes at this speed: zstd has more than twice
+// of it where it has a processor for itself.
 constexpr std::size_t kAheadBytesPerMicrosecond = 500;
 
 }  // namespace
@@ -160,7 +158,7 @@ bool BatchCache::wait_for_load(std::unique_lock<std::mutex>& lock, const Key& ke
         loaded_.wait(lock);
         return true;
     }
-    const auto patience = kAheadPatience + std::chrono::microseconds(slot->ahead_bytes / kAheadBytesPerMicrosecond);
+    const auto patience = ahead_patience_ + std::chrono::microseconds(slot->ahead_bytes / kAheadBytesPerMicrosecond);
     if (loaded_.wait_for(lock, patience, [&] { return loaded_ahead() == nullptr; })) {
         return true;
     }

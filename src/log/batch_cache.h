@@ -7,6 +7,7 @@
 #include "log/buffer_pool.h"
 #include "log/segment.h"
 
+#include <chrono>
 #include <condition_variable>
 #include <list>
 #include <map>
@@ -49,6 +50,9 @@ public:
     void drop_passed(const std::shared_ptr<Segment>& segment, Position from, Position upto);
 
     std::size_t bytes() const;
+    // How long a reader waits for a batch that is loaded ahead before it loads it itself, beside what decoding takes.
+    // Tests wait for ever, or not at all; before the first reader.
+    void set_ahead_patience(std::chrono::microseconds patience) { ahead_patience_ = patience; }
     // In force at once: what is over it goes.
     void set_bytes_max(std::size_t bytes_max);
     // For what is loaded. What nobody uses counts as this cache's, too.
@@ -78,6 +82,8 @@ private:
     void drop_over_budget(std::vector<Batch>& dropped);
 
     const std::shared_ptr<BufferPool> buffers_;
+    // Some three times what decoding a small batch takes a thread that has a processor for itself.
+    std::chrono::microseconds ahead_patience_{1000};
     mutable std::mutex mutex_;  // guards what follows
     std::size_t bytes_max_;
     std::size_t ahead_bytes_ = 0;

@@ -42,6 +42,7 @@ std::shared_ptr<Backing> Backings::get(std::uint64_t inode, Partition& partition
         log_warning(id.error().message() + "; these appends go through the daemon");
         return nullptr;
     }
+    (*file)->close_fd();  // The kernel has it open itself.
     auto backing = std::make_shared<Backing>(passthrough_, *id, std::move(file).value());
     const std::lock_guard lock(mutex_);
     Entry& entry = entries_[inode];

@@ -104,7 +104,8 @@ Result<DumpReport> dump_head(const Dumped& what) {
         return report;
     }
     report.fact("base_position", header->base.value);
-    report.fact("end_position", header->base.value + what.size - std::min<std::uint64_t>(what.size, kHeadHeaderBytes));
+    report.fact("data_at", header->data_at);
+    report.fact("end_position", head_end(*header, what.size).value);
     report.fact("created", shown(header->created));
     TOPICFS_TRY_ASSIGN(const FileInfo info, what.fs.info(what.file));
     report.fact("disk_bytes", info.disk_bytes);

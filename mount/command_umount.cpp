@@ -13,6 +13,7 @@
 #include <chrono>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace topicfs {
 
@@ -23,7 +24,8 @@ const CommandSpec kUmountSpec = {
     {{"lazy", 'l', nullptr,
       "take it out of the tree now, whoever uses it; the daemon goes on\nuntil the last open file is closed"}},
     "When it returns, everything that was acknowledged is in the data directory, and the\n"
-    "store can be mounted again. A mount in use is refused with who uses it (exit status 1).\n",
+    "store can be mounted again. A mount in use is refused with who uses it (exit status 1),\n"
+    "as is one that is bind-mounted elsewhere.\n",
     "  topicfs umount /mnt/topics\n"
     "  topicfs umount --lazy /mnt/topics\n",
 };
@@ -51,8 +53,9 @@ int wait_for_daemon(const std::string& data_directory) {
     while (is_store_open(data_directory)) {
         const auto waited = std::chrono::steady_clock::now() - start;
         if (waited > kCloseMax) {
-            return fail(data_directory + ": unmounted, but the daemon is still closing the store after " +
-                        std::to_string(kCloseMax.count()) + " s; wait for it before you mount again");
+            return fail(data_directory + ": unmounted, but the daemon still has the store open after " +
+                        std::to_string(kCloseMax.count()) +
+                        " s: it is closing it, or a container still has the mount; wait for it before you mount again");
         }
         if (!told && waited > kSilenceMax) {
             warn(data_directory + ": unmounted; waiting for the daemon to close the store");
@@ -64,26 +67,45 @@ int wait_for_daemon(const std::string& data_directory) {
     return kExitDone;
 }
 
-void say_who_uses(const MountEntry& mount, const std::vector<MountEntry>& table) {
-    std::size_t shown = 0;
+// What keeps the mount, or its daemon, from going; one line each. `others`: from find_other_mounts().
+std::vector<std::string> list_uses(const MountEntry& mount, const std::vector<MountEntry>& others,
+                                   const std::vector<MountEntry>& table) {
+    std::vector<std::string> uses;
+    for (const MountEntry& other : others) {
+        const std::string what = other.root == "/" ? "it" : other.root.substr(1) + " of it";
+        uses.push_back(what + " is mounted at " + other.mount_point + " too");
+    }
     for (const MountEntry& other : table) {
         if (other.parent_id == mount.id && other.id != mount.id) {
-            warn("  " + other.mount_point + " is mounted on it");
-            ++shown;
+            uses.push_back(other.mount_point + " is mounted on it");
         }
     }
     const auto users = find_mount_users(mount);
-    for (const MountUser& user : users) {
-        if (shown++ == kUsersShownMax) {
-            warn("  and " + std::to_string(users.size() - (shown - 1)) + " more processes");
+    for (std::size_t i = 0; i < users.size(); ++i) {
+        if (i == kUsersShownMax) {
+            uses.push_back("and " + std::to_string(users.size() - i) + " more processes");
             break;
         }
-        warn("  process " + std::to_string(user.pid) + " (" + user.program + "): " + user.how);
+        const MountUser& user = users[i];
+        uses.push_back("process " + std::to_string(user.pid) + " (" + user.program + "): " + user.how);
     }
-    if (shown == 0) {
-        warn(::geteuid() == 0 ? "  no process in sight uses it: look into other containers"
-                              : "  a process of another user, it seems: root can see which");
+    return uses;
+}
+
+void say(const std::string& what, const std::vector<std::string>& uses) {
+    warn(what);
+    for (const std::string& use : uses) {
+        warn("  " + use);
     }
+}
+
+int refuse(const std::string& path, std::vector<std::string> uses) {
+    if (uses.empty()) {
+        uses.emplace_back(::geteuid() == 0 ? "no process in sight uses it: look into other containers"
+                                           : "a process of another user, it seems: root can see which");
+    }
+    say(path + ": in use; close what is listed here, or detach it with --lazy:", uses);
+    return kExitNo;
 }
 
 // The mount at `path`, checked to be ours to unmount.
@@ -120,14 +142,24 @@ int run_umount(const CommandLine& line) {
         return fail(mount.error());
     }
     const bool lazy = line.has("lazy");
+    const auto others = find_other_mounts(*table, *mount);
+    // Unmounting would succeed, and the daemon would go on for the other mounts. A dead mount has none to wait for.
+    if (!lazy && !others.empty() && is_store_open(mount->source)) {
+        return refuse(*path, list_uses(*mount, others, *table));
+    }
+    std::vector<std::string> uses;
+    if (lazy) {
+        uses = list_uses(*mount, others, *table);  // Later they cannot be told by the mount.
+    }
     const auto done = unmount(*path, lazy ? Unmount::kDetach : Unmount::kIfUnused);
     if (!done && done.error().code == ErrorCode::kBusy) {
-        warn(*path + ": in use; close what is listed here, or detach it with --lazy:");
-        say_who_uses(*mount, *table);
-        return kExitNo;
+        return refuse(*path, list_uses(*mount, others, *table));
     }
     if (!done) {
         return fail(done.error());
+    }
+    if (lazy && !uses.empty()) {
+        say(*path + ": detached; the daemon goes on as long as what is listed here is there:", uses);
     }
     return lazy ? kExitDone : wait_for_daemon(mount->source);
 }

@@ -78,13 +78,15 @@ void FollowWaits::hold(Reply& reply, Read read) {
 }
 
 void FollowWaits::serve(Group& group) {
+    const bool removed = group.partition->is_removed();
     const auto log_end = group.partition->end();
+    const auto waits_on = [&](Position position) { return log_end && position >= *log_end && !removed; };
     std::vector<Waiting> ready;
     {
         const std::lock_guard lock(mutex_);
         for (auto at = group.reads.begin(); at != group.reads.end();) {
             const auto found = waiting_.find(*at);
-            if (log_end && found->second.read.position >= *log_end) {
+            if (waits_on(found->second.read.position)) {
                 ++at;
                 continue;
             }
@@ -95,7 +97,7 @@ void FollowWaits::serve(Group& group) {
         for (auto at = group.polls.begin(); at != group.polls.end();) {
             Handle& handle = **at;
             const std::lock_guard handle_lock(handle.mutex);
-            if (log_end && handle.next_position >= *log_end) {
+            if (waits_on(handle.next_position)) {
                 ++at;
                 continue;
             }
@@ -135,7 +137,7 @@ Result<bool> FollowWaits::poll(const std::shared_ptr<Handle>& handle, fuse_pollh
     // After the partition was told: what comes from now on is notified.
     TOPICFS_TRY_ASSIGN(const Position log_end, partition->end());
     const std::lock_guard handle_lock(handle->mutex);
-    return handle->next_position < log_end;
+    return handle->next_position < log_end || partition->is_removed();
 }
 
 void FollowWaits::forget(const std::shared_ptr<Handle>& handle) {

@@ -32,7 +32,7 @@ public:
         Position position;
         std::size_t bytes_max;
     };
-    // Answers a read for which there are bytes by now.
+    // Answers a read for which there are bytes by now, or that is at the end of a partition that was removed.
     using Answer = std::function<void(Reply&, const Read&)>;
 
     // `on_interrupt` is what libfuse calls, with a read's number for data; it is to call interrupt() with that.

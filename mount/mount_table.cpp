@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <fstream>
 #include <iterator>
@@ -41,11 +42,19 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
     }
 }
 
+// The number of an optional field, as 12 of "shared:12"; 0 where `word` is no such field.
+std::uint64_t group_number(std::string_view word, std::string_view field) {
+    return word.starts_with(field) ? parse_unsigned(word.substr(field.size())).value_or(0) : 0;
+}
+
 std::optional<MountEntry> parse_mount(std::string_view line) {
     // "ID PARENT MAJOR:MINOR ROOT MOUNTPOINT OPTIONS [OPTIONAL...] - TYPE SOURCE SUPEROPTIONS"
     const auto words = split(line, ' ');
     std::size_t dash = 6;
+    MountEntry entry;
     while (dash < words.size() && words[dash] != "-") {
+        entry.peer_group = std::max(entry.peer_group, group_number(words[dash], "shared:"));
+        entry.master_group = std::max(entry.master_group, group_number(words[dash], "master:"));
         ++dash;
     }
     if (dash + 3 >= words.size()) {
@@ -59,16 +68,52 @@ std::optional<MountEntry> parse_mount(std::string_view line) {
     if (!id || !parent || !major || !minor) {
         return std::nullopt;
     }
-    MountEntry entry;
     entry.id = *id;
     entry.parent_id = *parent;
     entry.device_major = static_cast<unsigned>(*major);
     entry.device_minor = static_cast<unsigned>(*minor);
+    entry.root = unescape(words[3]);
     entry.mount_point = unescape(words[4]);
     entry.type = unescape(words[dash + 1]);
     entry.source = unescape(words[dash + 2]);
     entry.super_options = words[dash + 3];
     return entry;
+}
+
+const MountEntry* find_id(const std::vector<MountEntry>& table, std::uint64_t id) {
+    const auto found =
+        std::find_if(table.begin(), table.end(), [&](const MountEntry& entry) { return entry.id == id; });
+    return found == table.end() ? nullptr : &*found;
+}
+
+// Whether what is unmounted in the peer group is unmounted on `mount` too: it is one of the group, or follows one of
+// it, maybe through others.
+bool follows_group(const std::vector<MountEntry>& table, const MountEntry& mount, std::uint64_t group) {
+    std::uint64_t master = mount.master_group;
+    bool follows = mount.peer_group == group || master == group;
+    for (std::size_t step = 0; !follows && master != 0 && step < table.size(); ++step) {
+        const auto next = std::find_if(table.begin(), table.end(), [&](const MountEntry& entry) {
+            return entry.peer_group == master && entry.master_group != 0;
+        });
+        master = next == table.end() ? 0 : next->master_group;
+        follows = master == group;
+    }
+    return follows;
+}
+
+// Where in the file system below it the mount lies.
+std::string place_in(const MountEntry& parent, const MountEntry& mount) {
+    const auto skipped = parent.mount_point == "/" ? 0 : std::min(parent.mount_point.size(), mount.mount_point.size());
+    return (parent.root == "/" ? "" : parent.root) + mount.mount_point.substr(skipped);
+}
+
+// Whether the kernel takes `other` away with `mount`: they are one mount that was propagated.
+bool goes_with(const std::vector<MountEntry>& table, const MountEntry& mount, const MountEntry& other) {
+    const MountEntry* below = find_id(table, mount.parent_id);
+    const MountEntry* below_other = find_id(table, other.parent_id);
+    return below != nullptr && below_other != nullptr && below != below_other && below->peer_group != 0 &&
+           follows_group(table, *below_other, below->peer_group) && mount.root == other.root &&
+           place_in(*below, mount) == place_in(*below_other, other);
 }
 
 }  // namespace
@@ -113,6 +158,17 @@ std::optional<MountEntry> find_mount(const std::vector<MountEntry>& table, std::
         }
     }
     return std::nullopt;
+}
+
+std::vector<MountEntry> find_other_mounts(const std::vector<MountEntry>& table, const MountEntry& mount) {
+    std::vector<MountEntry> others;
+    for (const MountEntry& entry : table) {
+        const bool same_device = entry.device_major == mount.device_major && entry.device_minor == mount.device_minor;
+        if (same_device && entry.id != mount.id && !goes_with(table, mount, entry)) {
+            others.push_back(entry);
+        }
+    }
+    return others;
 }
 
 std::optional<std::string> mount_option(std::string_view options, std::string_view name) {

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -86,7 +87,7 @@ public:
     Result<void> sync(Reply& reply, fuse_ino_t id, int data_only, fuse_file_info* info);
     Result<void> allocate(Reply& reply, fuse_ino_t id, int mode, off_t offset, off_t length, fuse_file_info* info);
     Result<void> seek(Reply& reply, fuse_ino_t id, off_t offset, int whence, fuse_file_info* info);
-    Result<void> poll(Reply& reply, fuse_ino_t id, fuse_file_info* info, fuse_pollhandle* handle);
+    Result<void> poll(Reply& reply, fuse_ino_t id, fuse_file_info* info, fuse_pollhandle* poll);
 
     // operations_lock.cpp
     Result<void> flush(Reply& reply, fuse_ino_t id, fuse_file_info* info);
@@ -106,8 +107,10 @@ private:
     static Result<Node> partition_node(const std::shared_ptr<Topic>& topic, std::uint32_t number, NodeRole role);
     // What takes this open's writes past the daemon; none where they are to come to it.
     std::shared_ptr<Backing> backing_for(const Topic& topic, Partition& partition, int flags, std::uint32_t thread);
-    // Answers an open of the node, whose handle is given; undoes it where the kernel does not take the answer.
-    void opened(const std::shared_ptr<Handle>& handle);
+    // Makes a handle of the node, which the caller has noted as open, and answers by `answer`; where that says that the
+    // kernel did not take it, undoes all that. Returns whether it did.
+    bool answer_open(const std::shared_ptr<const Node>& node, std::shared_ptr<const Backing> backing,
+                     fuse_file_info& info, const std::function<bool()>& answer);
     void closed(const Handle& handle);
     // Counts a look-up, which is the kernel's from then on: it must be told of it, or the look-up taken back.
     Result<fuse_entry_param> make_entry(const Node& found);

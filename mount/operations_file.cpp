@@ -32,6 +32,11 @@ bool writes_only(int flags) {
 bool reads_only(int flags) {
     return (flags & O_ACCMODE) == O_RDONLY;
 }
+// For FS_IOC_GETFLAGS and the like (lsattr) the kernel opens a node that is open already, by itself: without
+// O_LARGEFILE, which it adds to every open(2), and with no path that it could walk again.
+bool is_by_kernel(int flags) {
+    return flags == O_RDONLY;
+}
 
 NodeRole role_of(const Node& node) {
     switch (node.kind) {
@@ -104,15 +109,34 @@ std::shared_ptr<Backing> Operations::backing_for(const Topic& topic, Partition& 
     return backings_.get(partition_inode_number(topic, partition.number()), partition, settings.write_path);
 }
 
-void Operations::opened(const std::shared_ptr<Handle>& handle) {
+bool Operations::answer_open(const std::shared_ptr<const Node>& node, std::shared_ptr<const Backing> backing,
+                             fuse_file_info& info, const std::function<bool()>& answer) {
+    const auto handle = std::make_shared<Handle>(node, info.flags);
+    handle->backing = std::move(backing);
+    handle->next_position = node->start;
     handles_.add(handle);
-    handle->next_position = handle->node->start;
     // Others do not come to the daemon because one does that has to.
-    const bool has_to = (handle->flags & O_APPEND) == 0 || (handle->flags & O_DSYNC) != 0;
-    if (writes_only(handle->flags) && (handle->backing || !has_to)) {
+    const bool has_to = (info.flags & O_APPEND) == 0 || (info.flags & O_DSYNC) != 0;
+    if (writes_only(info.flags) && (handle->backing || !has_to)) {
         handle->is_counted_writer = true;
-        backings_.opened(inode_number(*handle->node), handle->backing != nullptr);
+        backings_.opened(inode_number(*node), handle->backing != nullptr);
     }
+    info.fh = handle->number;
+    // The page cache of a file that others let grow would show NULs at its tail; and it holds head and the segments
+    // already, under the engine.
+    info.direct_io = handle->backing ? 0 : 1;
+    info.keep_cache = 0;
+    info.nonseekable = node->follow ? 1 : 0;
+    if (handle->backing) {
+        Passthrough::attach(info, handle->backing->id());
+    }
+    const bool taken = answer();
+    Passthrough::detach();
+    if (!taken) {
+        closed(*handle);
+        handles_.remove(handle->number);
+    }
+    return taken;
 }
 
 void Operations::closed(const Handle& handle) {
@@ -139,31 +163,16 @@ Result<void> Operations::open_partition(Reply& reply, const std::shared_ptr<cons
     }
     const bool alone = nodes_.open(node->id);
     const bool fits = role_of(*node) == wanted && (alone || wanted != NodeRole::kReader);
-    if (!node->follow && turned_opens_.turn(reply.thread(), inode, fits, wanted, backing)) {
+    if (!node->follow && !is_by_kernel(info.flags) &&
+        turned_opens_.turn(reply.thread(), inode, fits, wanted, backing)) {
         nodes_.close(node->id);
         reply.error(ESTALE);
         return {};
     }
-    const auto handle = std::make_shared<Handle>(node, info.flags);
-    if (role_of(*node) == NodeRole::kBackedWriter) {
-        handle->backing = std::move(backing);  // On any other node the writes come to the daemon.
+    if (role_of(*node) != NodeRole::kBackedWriter) {
+        backing = nullptr;  // On any other node the writes come to the daemon.
     }
-    opened(handle);
-    info.fh = handle->number;
-    // The page cache of a file that others let grow would show NULs at its tail; and it holds head and the segments
-    // already, under the engine.
-    info.direct_io = handle->backing ? 0 : 1;
-    info.keep_cache = 0;
-    info.nonseekable = node->follow ? 1 : 0;
-    if (handle->backing) {
-        Passthrough::attach(info, handle->backing->id());
-    }
-    const bool taken = reply.opened(info);
-    Passthrough::detach();
-    if (!taken) {
-        closed(*handle);
-        handles_.remove(handle->number);
-    }
+    (void)answer_open(node, std::move(backing), info, [&] { return reply.opened(info); });
     return {};
 }
 
@@ -234,21 +243,9 @@ Result<void> Operations::create(Reply& reply, fuse_ino_t parent, const char* nam
     TOPICFS_TRY_ASSIGN(const Node found, partition_node(topic, number, role));
     TOPICFS_TRY(check_truncation(found, info->flags));
     TOPICFS_TRY_ASSIGN(const fuse_entry_param entry, make_entry(found));
-    const auto handle = std::make_shared<Handle>(nodes_.find(entry.ino), info->flags);
-    handle->backing = std::move(backing);
+    const auto node = nodes_.find(entry.ino);
     nodes_.open(entry.ino);
-    opened(handle);
-    info->fh = handle->number;
-    info->direct_io = handle->backing ? 0 : 1;
-    info->keep_cache = 0;
-    if (handle->backing) {
-        Passthrough::attach(*info, handle->backing->id());
-    }
-    const bool taken = reply.created(entry, *info);
-    Passthrough::detach();
-    if (!taken) {
-        closed(*handle);
-        handles_.remove(handle->number);
+    if (!answer_open(node, std::move(backing), *info, [&] { return reply.created(entry, *info); })) {
         nodes_.forget(entry.ino, 1);
     }
     return {};
@@ -284,7 +281,7 @@ Result<void> Operations::read_partition(Reply& reply, const std::shared_ptr<Hand
         bytes_max = std::min(bytes_max, kFollowBytesMax);
         TOPICFS_TRY_ASSIGN(const Position end, node.partition->end());
         if (position >= end) {
-            if ((flags & O_NONBLOCK) != 0 && !follows_.ended()) {
+            if ((flags & O_NONBLOCK) != 0 && !follows_.ended() && !node.partition->is_removed()) {
                 reply.error(EAGAIN);
             } else {
                 follows_.hold(reply, {handle, position, bytes_max});

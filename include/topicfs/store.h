@@ -108,8 +108,8 @@ struct TimeBound {
     friend bool operator==(const TimeBound&, const TimeBound&) = default;
 };
 
-// Told when a partition has grown. Called from threads of the store, one call at a time for one partition, soon after
-// the bytes can be read; must not block.
+// Told when a partition has grown, or was removed and never will. Called from threads of the store, one call at a time
+// for one partition, soon after the bytes can be read; must not block.
 class GrowthWaiter {
 public:
     virtual ~GrowthWaiter() = default;
@@ -123,8 +123,10 @@ public:
 class AppendFile {
 public:
     virtual ~AppendFile() = default;
-    // Open for reading only; stays open as long as this lives.
+    // Open for reading only; stays open until close_fd(), or as long as this lives.
     virtual int fd() const = 0;
+    // By the one who has asked for this, once the file is open otherwise: descriptors are few.
+    virtual void close_fd() = 0;
     // False once the partition has become kReadOnly: who opens it now must be refused by append().
     virtual bool usable() const = 0;
 };
@@ -169,19 +171,20 @@ public:
     // kNotFound; below the log start kNotFound. The cost does not grow with the data.
     virtual Result<Found> find_offset(Offset offset) = 0;
 
-    // The first record that was appended at or after `time`; the log end where there is none. Times never fall along a
-    // partition: a clock that is set back gives its records the largest time so far. A record's time is its first
-    // byte's. What others have appended and nobody has looked at yet gets the present time first, for good.
+    // The first record that was appended at or after `time`; the end of the whole records where there is none. Times
+    // never fall along a partition: a clock that is set back gives its records the largest time so far. A record's time
+    // is its last byte's: when it was whole. What others have appended and nobody has looked at yet gets the present
+    // time first, for good.
     virtual Result<Found> find_time(TimestampMs time) = 0;
 
     // Where the records from before `time` end and those at or after it begin. What is final stays so: whatever is
     // appended later, however the clock is set, also after the process has died. What is not final is not decided yet:
-    // it lies at `position`, which is the log end, or behind it; so no byte below `position` turns out to be at or
-    // after `time` while the store is open. It is final once a byte with such a time is there and the record before
-    // that byte is finished. Where there is no such byte and the clock has reached `time`, the present time is noted at
-    // the log end (10 ms or less later; a second or less where very much is unsealed): what comes behind has at least
-    // that time from then on, also when the clock is set back. Without that in a store that is read only, where times
-    // are as the daemon has noted them, and in a partition that is kReadOnly.
+    // it lies at `position`, which is the end of the whole records, or behind it; so no record before `position` turns
+    // out to be at or after `time` while the store is open. It is final once a byte with such a time is there. Where
+    // there is none and the clock has reached `time`, the present time is noted at the log end (10 ms or less later; a
+    // second or less where very much is unsealed): what comes behind has at least that time from then on, also when the
+    // clock is set back. Without that in a store that is read only, where times are as the daemon has noted them, and
+    // in a partition that is kReadOnly.
     virtual Result<TimeBound> bound_of(TimestampMs time) = 0;
 
     // When the byte at `position` was appended; kNotFound below the log start, and at or behind the log end.
@@ -200,6 +203,9 @@ public:
     virtual void start_waiting(const std::shared_ptr<GrowthWaiter>& waiter) = 0;
     // No call of `waiter` begins after this has returned; one may still be running.
     virtual void stop_waiting(const std::shared_ptr<GrowthWaiter>& waiter) = 0;
+
+    // Its topic was removed: it has no records, and never gets any.
+    virtual bool is_removed() const = 0;
 
     virtual Attributes attributes() const = 0;
     virtual Result<void> change_attributes(const AttributesChange& change) = 0;

@@ -31,10 +31,10 @@ struct TimestampMs {
     friend std::int64_t operator-(TimestampMs a, TimestampMs b) { return a.value - b.value; }
 };
 
-// How batches are compressed. Persisted in batch headers: never renumber.
 // Which way appends through a mount take: into the kernel's page cache past the daemon, or through it.
 enum class WritePath { kAuto, kPassthrough, kDaemon };
 
+// How batches are compressed. Persisted in batch headers: never renumber.
 enum class Codec : std::uint8_t { kNone = 0, kLz4 = 1, kZstd = 2 };
 
 // No position is ever this large: a partition ends below 2^63 bytes, what off_t can say.

@@ -19,19 +19,18 @@ constexpr std::size_t kIncompatibleFlagsAt = 12;
 constexpr std::size_t kCompatibleFlagsAt = 16;
 static_assert(kCompatibleFlagsAt + 4 + 4 == kPrologueBytes, "four reserved bytes end the prologue");
 
-constexpr std::uint16_t kVersion = 1;
-
 }  // namespace
 
-void seal_structure(std::span<std::byte> bytes, std::string_view magic) {
+void seal_structure(std::span<std::byte> bytes, std::string_view magic, std::uint16_t version) {
     assert(bytes.size() >= kPrologueBytes && magic.size() == kMagicBytes);
     std::memset(bytes.data(), 0, kPrologueBytes);
     std::memcpy(bytes.data() + kMagicAt, magic.data(), kMagicBytes);
-    store_le<std::uint16_t>(bytes.data() + kVersionAt, kVersion);
+    store_le<std::uint16_t>(bytes.data() + kVersionAt, version);
     store_le<std::uint32_t>(bytes.data() + kCrcAt, crc_without_field(bytes, kCrcAt));
 }
 
-Result<void> check_structure(std::span<const std::byte> bytes, std::string_view magic, const char* what) {
+Result<std::uint16_t> check_structure(std::span<const std::byte> bytes, std::string_view magic, const char* what,
+                                      std::uint16_t newest) {
     assert(bytes.size() >= kPrologueBytes && magic.size() == kMagicBytes);
     if (std::memcmp(bytes.data() + kMagicAt, magic.data(), kMagicBytes) != 0) {
         return damaged_structure(what, "does not begin with its magic number");
@@ -39,11 +38,11 @@ Result<void> check_structure(std::span<const std::byte> bytes, std::string_view 
     if (load_le<std::uint32_t>(bytes.data() + kCrcAt) != crc_without_field(bytes, kCrcAt)) {
         return damaged_structure(what, "does not match its checksum");
     }
-    if (load_le<std::uint16_t>(bytes.data() + kVersionAt) != kVersion ||
-        load_le<std::uint32_t>(bytes.data() + kIncompatibleFlagsAt) != 0) {
+    const auto version = load_le<std::uint16_t>(bytes.data() + kVersionAt);
+    if (version == 0 || version > newest || load_le<std::uint32_t>(bytes.data() + kIncompatibleFlagsAt) != 0) {
         return newer_structure(what);
     }
-    return {};
+    return version;
 }
 
 std::uint32_t crc_without_field(std::span<const std::byte> bytes, std::size_t crc_at) {

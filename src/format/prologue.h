@@ -16,12 +16,13 @@ namespace topicfs {
 inline constexpr std::size_t kPrologueBytes = 24;
 
 // Writes the prologue of the structure that is all of `bytes`, whose other fields are in place already: `magic` (four
-// bytes), version 1, no flags, and last the checksum over the whole structure.
-void seal_structure(std::span<std::byte> bytes, std::string_view magic);
+// bytes), the version, no flags, and last the checksum over the whole structure.
+void seal_structure(std::span<std::byte> bytes, std::string_view magic, std::uint16_t version = 1);
 
-// kDamaged where magic or checksum is wrong, kNewerFormat where they are right and the version or an incompatible flag
-// is unknown. `what` names the structure in the error.
-Result<void> check_structure(std::span<const std::byte> bytes, std::string_view magic, const char* what);
+// The version. kDamaged where magic or checksum is wrong, kNewerFormat where they are right and the version is above
+// `newest`, or an incompatible flag is unknown. `what` names the structure in the error.
+Result<std::uint16_t> check_structure(std::span<const std::byte> bytes, std::string_view magic, const char* what,
+                                      std::uint16_t newest = 1);
 
 // The checksum of `bytes` with the four at `crc_at` counted as zeros.
 std::uint32_t crc_without_field(std::span<const std::byte> bytes, std::size_t crc_at);

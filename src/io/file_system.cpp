@@ -37,7 +37,7 @@ std::string directory_of(const std::string& path) {
 }
 
 Result<void> write_new_file(FileSystem& fs, const std::string& path, std::string_view content) {
-    TOPICFS_TRY_ASSIGN(File file, uninterrupted([&] { return fs.open(path, O_WRONLY | O_CREAT | O_TRUNC); }));
+    TOPICFS_TRY_ASSIGN(File file, uninterrupted([&] { return open_file(fs, path, O_WRONLY | O_CREAT | O_TRUNC); }));
     Result<void> outcome = write_at(fs, file, std::as_bytes(std::span(content)), 0);
     if (outcome.has_value()) {
         outcome = fs.fsync(file);
@@ -71,6 +71,12 @@ Result<std::string> read_all(FileSystem& fs, const File& file, std::size_t bytes
 }
 
 }  // namespace
+
+Result<File> open_file(FileSystem& fs, const std::string& path, int flags, unsigned mode) {
+    Result<File> opened = fs.open(path, flags, mode);
+    const bool try_again = !opened.has_value() && lacks_descriptors(opened.error());
+    return try_again && fs.spare_files().let_go() ? fs.open(path, flags, mode) : std::move(opened);
+}
 
 Result<std::size_t> read_at(FileSystem& fs, const File& file, std::span<std::byte> into, std::uint64_t at) {
     std::size_t filled = 0;
@@ -113,14 +119,14 @@ Result<std::size_t> append(FileSystem& fs, const File& file, std::span<const std
 }
 
 Result<void> sync_directory(FileSystem& fs, const std::string& path) {
-    TOPICFS_TRY_ASSIGN(File directory, uninterrupted([&] { return fs.open(path, O_RDONLY | O_DIRECTORY); }));
+    TOPICFS_TRY_ASSIGN(File directory, uninterrupted([&] { return open_file(fs, path, O_RDONLY | O_DIRECTORY); }));
     Result<void> outcome = fs.fsync(directory);
     return close_after(fs, std::move(directory), std::move(outcome));
 }
 
 Result<std::string> read_small_file(FileSystem& fs, const std::string& path, std::size_t bytes_max) {
     // O_NONBLOCK: a FIFO under the name of a file must not stop us.
-    TOPICFS_TRY_ASSIGN(File file, uninterrupted([&] { return fs.open(path, O_RDONLY | O_NONBLOCK); }));
+    TOPICFS_TRY_ASSIGN(File file, uninterrupted([&] { return open_file(fs, path, O_RDONLY | O_NONBLOCK); }));
     Result<std::string> content = read_all(fs, file, bytes_max);
     // Nothing was written, so nothing is lost when closing fails.
     static_cast<void>(fs.close(std::move(file)));
@@ -142,6 +148,10 @@ Result<void> replace_file(FileSystem& fs, const std::string& path, std::string_v
 
 bool is_errno(const Error& error, int system_errno) {
     return error.code == ErrorCode::kSystem && error.system_errno == system_errno;
+}
+
+bool lacks_descriptors(const Error& error) {
+    return is_errno(error, EMFILE) || is_errno(error, ENFILE);
 }
 
 }  // namespace topicfs

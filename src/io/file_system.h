@@ -9,11 +9,12 @@
 // after another error; fsync never at all.
 //
 // Errors are kSystem with the errno, the operation's name and the path. Descriptors are close-on-exec. Any thread may
-// call; a FileSystem has no state but its root.
+// call; a FileSystem has no state but its root, and the list of files that can be closed where descriptors are few.
 #pragma once
 
 #include "io/fd.h"
 #include "io/mapping.h"
+#include "io/spare_files.h"
 
 #include <topicfs/result.h>
 
@@ -104,10 +105,19 @@ public:
     // Without "." and "..", in no order.
     virtual Result<std::vector<DirectoryEntry>> list(const std::string& path) = 0;
     virtual Result<FileSystemSpace> space() = 0;
+
+    SpareFiles& spare_files() { return spare_files_; }
+
+private:
+    SpareFiles spare_files_;
 };
 
 // The real one, rooted at `directory`, which must exist (the path to it may hold links; below it none is followed).
 Result<std::unique_ptr<FileSystem>> open_file_system(const std::string& directory);
+
+// As FileSystem::open. Where no descriptor is to be had (EMFILE, ENFILE) spare files are closed, and it is tried once
+// more. The caller has no lock that a SpareFile of this file system takes, or is none.
+Result<File> open_file(FileSystem& fs, const std::string& path, int flags, unsigned mode = 0600);
 
 // Fills `into` from `at` on; less only where the file ends. Returns the bytes read.
 Result<std::size_t> read_at(FileSystem& fs, const File& file, std::span<std::byte> into, std::uint64_t at);
@@ -137,5 +147,8 @@ Result<void> replace_file(FileSystem& fs, const std::string& path, std::string_v
 
 // True for a kSystem error of that errno.
 bool is_errno(const Error& error, int system_errno);
+
+// True where a file could not be opened for now, as there was no descriptor for it; nothing was done to it.
+bool lacks_descriptors(const Error& error);
 
 }  // namespace topicfs

@@ -16,6 +16,10 @@ constexpr std::int64_t kNever = INT64_MAX;
 
 }  // namespace
 
+AppendTimes::~AppendTimes() {
+    fs_.spare_files().remove(*this);
+}
+
 void AppendTimes::load(Position from, Position to, TimestampMs floor) {
     const std::scoped_lock lock(mutex_);
     load_locked(from, to, floor);
@@ -74,10 +78,10 @@ bool AppendTimes::is_due(TimestampMs now) const {
     return now - entries_.back().time >= interval_ms() && interval_ms() != kNever;
 }
 
-Result<void> AppendTimes::note(Position end, TimestampMs now) {
+Result<bool> AppendTimes::note(Position end, TimestampMs now) {
     const std::scoped_lock lock(mutex_);
     if (!is_due(now)) {
-        return {};
+        return false;
     }
     now = std::max(now, floor_);
     if (!entries_.empty() && entries_.back().position == end) {
@@ -85,13 +89,13 @@ Result<void> AppendTimes::note(Position end, TimestampMs now) {
     } else {
         entries_.push_back({end, now});
     }
-    return store(std::array{Entry{end, now}});
+    return store_new(std::array{Entry{end, now}});
 }
 
-Result<void> AppendTimes::note_seen(Position from, Position to, TimestampMs now) {
+Result<bool> AppendTimes::note_seen(Position from, Position to, TimestampMs now) {
     const std::scoped_lock lock(mutex_);
     if (!is_due(now)) {
-        return {};
+        return false;
     }
     now = std::max(now, floor_);
     if (!entries_.empty() && entries_.back().position == from) {
@@ -100,13 +104,13 @@ Result<void> AppendTimes::note_seen(Position from, Position to, TimestampMs now)
         entries_.push_back({from, now});
     }
     entries_.push_back({to, now});
-    return store(std::array{Entry{from, now}, Entry{to, now}});
+    return store_new(std::array{Entry{from, now}, Entry{to, now}});
 }
 
-Result<void> AppendTimes::fence(Position end, TimestampMs now) {
+Result<bool> AppendTimes::fence(Position end, TimestampMs now) {
     const std::scoped_lock lock(mutex_);
     if (!is_due(now)) {
-        return {};
+        return false;
     }
     now = std::max(now, floor_);
     if (!entries_.empty() && entries_.back().position == end) {
@@ -116,20 +120,20 @@ Result<void> AppendTimes::fence(Position end, TimestampMs now) {
     } else {
         entries_.push_back({end, now});
     }
-    return store(std::array{entries_.back()});
+    return store_new(std::array{entries_.back()});
 }
 
-Result<void> AppendTimes::note_unseen(Position to, TimestampMs written, TimestampMs now) {
+Result<bool> AppendTimes::note_unseen(Position to, TimestampMs written, TimestampMs now) {
     Position from;
     {
         const std::scoped_lock lock(mutex_);
         // Coarse entries and the kernel's clock ticks are allowed for.
         const std::int64_t slack_ms = 2 * std::min(interval_ms(), kCoarseIntervalMs);
         if (entries_.empty() || entries_.back().position >= to || written - entries_.back().time <= slack_ms) {
-            return {};
+            return false;
         }
         if (written > now) {
-            return {};  // The clock was set back meanwhile: the two times cannot be compared.
+            return false;  // The clock was set back meanwhile: the two times cannot be compared.
         }
         from = entries_.back().position;
     }
@@ -140,7 +144,8 @@ Result<void> AppendTimes::note_unseen(Position to, TimestampMs written, Timestam
 Result<void> AppendTimes::store(std::span<const Entry> entries) {
     newest_is_stored_ = false;
     if (!file_) {
-        TOPICFS_TRY_ASSIGN(file_, fs_.open(path_, O_RDWR | O_CREAT));
+        TOPICFS_TRY_ASSIGN(file_, open_file(fs_, path_, O_RDWR | O_CREAT));
+        fs_.spare_files().add(*this);
     }
     std::array<std::byte, 2 * kTimesEntryBytes> bytes{};
     std::size_t filled = 0;
@@ -158,6 +163,11 @@ Result<void> AppendTimes::store(std::span<const Entry> entries) {
     TOPICFS_TRY(write_at(fs_, file_, std::span<const std::byte>(bytes).first(filled), at));
     newest_is_stored_ = true;
     return {};
+}
+
+Result<bool> AppendTimes::store_new(std::span<const Entry> entries) {
+    TOPICFS_TRY(store(entries));
+    return true;
 }
 
 TimestampMs AppendTimes::time_at_locked(Position position) const {
@@ -237,9 +247,20 @@ void AppendTimes::close_file() {
 
 void AppendTimes::close_file_locked() {
     if (file_) {
+        fs_.spare_files().remove(*this);
         (void)fs_.close(std::move(file_)).has_value();
         file_ = {};
     }
+}
+
+bool AppendTimes::let_go(Effort /*effort*/) {
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    if (!lock.owns_lock() || !file_) {
+        return false;
+    }
+    (void)fs_.close(std::move(file_)).has_value();
+    file_ = {};
+    return true;
 }
 
 }  // namespace topicfs

@@ -25,12 +25,15 @@
 
 namespace topicfs {
 
-class AppendTimes {
+class AppendTimes final : public SpareFile {
 public:
     // Contract: the time of a record is right to 10 ms.
     static constexpr std::int64_t kResolutionMs = 10;
 
     AppendTimes(FileSystem& fs, std::string path) : fs_(fs), path_(std::move(path)) {}
+    ~AppendTimes();
+    AppendTimes(const AppendTimes&) = delete;
+    AppendTimes& operator=(const AppendTimes&) = delete;
 
     // Takes over what the file holds from `from` up to the log end `to`; a file that is missing or damaged holds
     // nothing. `floor` is the largest time given below `from`. Entries behind `to` are of bytes that a power cut took:
@@ -45,22 +48,22 @@ public:
     Result<void> restart(Position from, TimestampMs time);
     Result<void> sync();
 
-    // Called before bytes are appended at `end`, one caller at a time. An entry that cannot be stored in the file is
-    // kept in memory all the same; the error is for the log.
-    Result<void> note(Position end, TimestampMs now);
+    // Called before bytes are appended at `end`, one caller at a time. Returns whether there was an entry to store. One
+    // that cannot be stored in the file is kept in memory all the same; the error is for the log.
+    Result<bool> note(Position end, TimestampMs now);
 
     // Says afterwards that the bytes of [from, to) were appended just now, by others. Where it makes an entry it makes
     // one for `to` too: so what comes behind while nobody looks can be told from what was seen.
-    Result<void> note_seen(Position from, Position to, TimestampMs now);
+    Result<bool> note_seen(Position from, Position to, TimestampMs now);
 
     // Says that what will be at and behind `end`, the log end, is appended at `now` or later, also should the clock be
     // set back before it comes. Does nothing where the last entry is too young for another one; see last(). Errors as
     // note().
-    Result<void> fence(Position end, TimestampMs now);
+    Result<bool> fence(Position end, TimestampMs now);
 
     // At a start: bytes behind the newest entry, up to `to`, were appended while nobody looked if head was last
     // written, at `written`, later than a daemon would have left without an entry. They get `now` then.
-    Result<void> note_unseen(Position to, TimestampMs written, TimestampMs now);
+    Result<bool> note_unseen(Position to, TimestampMs written, TimestampMs now);
 
     // The times of [from, to), as a batch header wants them; the first is at raw offset 0.
     std::vector<BatchTime> slice(Position from, Position to) const;
@@ -82,6 +85,7 @@ public:
 
     // Closes the file; the next note opens it again.
     void close_file();
+    bool let_go(Effort effort) override;
 
 private:
     struct Entry {
@@ -94,6 +98,7 @@ private:
     Result<void> store(std::span<const Entry> entries);
     void load_locked(Position from, Position to, TimestampMs floor);
     void close_file_locked();
+    Result<bool> store_new(std::span<const Entry> entries);
     TimestampMs time_at_locked(Position position) const;
 
     FileSystem& fs_;

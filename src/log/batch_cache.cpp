@@ -21,6 +21,10 @@ constexpr std::size_t batch_bytes_of(std::size_t bytes_max) {
 // What is loaded ahead may take this part of the budget: the rest is for what is being read.
 constexpr std::size_t kAheadPart = 2;
 
+// A reader gives a batch that is being loaded ahead so long as decoding takes at this speed: zstd has more than twice
+// of it where it has a processor for itself.
+constexpr std::size_t kAheadBytesPerMicrosecond = 500;
+
 }  // namespace
 
 BatchCache::BatchCache(std::size_t bytes_max)
@@ -89,32 +93,77 @@ std::optional<Position> BatchCache::end_of(const std::shared_ptr<Segment>& segme
                : std::nullopt;
 }
 
+BatchCache::Slot& BatchCache::add_locked(const Key& key, const std::shared_ptr<Segment>& segment) {
+    Slot& slot = slots_[key];
+    slot.id = ++last_id_;
+    slot.owner = segment;
+    return slot;
+}
+
+// A load came to nothing: the slot goes with the last one who tried.
+void BatchCache::end_load_locked(const Key& key, std::uint64_t id) {
+    const auto found = slots_.find(key);
+    if (found != slots_.end() && found->second.id == id && !found->second.batch && --found->second.loaders == 0) {
+        erase_locked(found);
+    }
+    loaded_.notify_all();
+}
+
 // Loads what the slot of `key` is for. The lock is held before and after, but not meanwhile.
 Result<BatchCache::Batch> BatchCache::fill(std::unique_lock<std::mutex>& lock, const Key& key,
                                            const std::function<Result<Segment::Decoded>()>& load) {
+    const std::uint64_t id = slots_.find(key)->second.id;
     lock.unlock();
     Result<Segment::Decoded> decoded = Error{};
     try {
         decoded = load();
     } catch (...) {
         lock.lock();
-        erase_locked(slots_.find(key));
-        loaded_.notify_all();
+        end_load_locked(key, id);
         throw;
     }
+    Batch batch;
+    if (decoded) {
+        batch = std::make_shared<const Segment::Decoded>(std::move(decoded).value());
+    }
     lock.lock();
-    loaded_.notify_all();
-    const auto found = slots_.find(key);
-    if (!decoded) {
-        erase_locked(found);
+    if (!batch) {
+        end_load_locked(key, id);
         return std::move(decoded).error();
     }
+    loaded_.notify_all();
+    const auto found = slots_.find(key);
+    if (found == slots_.end() || found->second.id != id || found->second.batch) {
+        return batch;  // Another was faster.
+    }
     Slot& slot = found->second;
-    slot.batch = std::make_shared<const Segment::Decoded>(std::move(decoded).value());
+    slot.batch = batch;
     recency_.push_front(key);
     slot.recency = recency_.begin();
-    bytes_ += slot.batch->memory_bytes();
-    return slot.batch;
+    bytes_ += batch->memory_bytes();
+    return batch;
+}
+
+// Waits until the load of what is at `key` has ended, well or not; false where the caller is to load it as well.
+bool BatchCache::wait_for_load(std::unique_lock<std::mutex>& lock, const Key& key) {
+    const std::uint64_t id = slots_.find(key)->second.id;
+    // The slot, as long as it is only being loaded ahead.
+    const auto loaded_ahead = [&]() -> Slot* {
+        const auto found = slots_.find(key);
+        const bool waits = found != slots_.end() && found->second.id == id && !found->second.batch;
+        return waits && found->second.ahead_bytes > 0 && found->second.loaders == 1 ? &found->second : nullptr;
+    };
+    const Slot* const slot = loaded_ahead();
+    if (slot == nullptr) {
+        loaded_.wait(lock);
+        return true;
+    }
+    const auto patience = ahead_patience_ + std::chrono::microseconds(slot->ahead_bytes / kAheadBytesPerMicrosecond);
+    if (loaded_.wait_for(lock, patience, [&] { return loaded_ahead() == nullptr; })) {
+        return true;
+    }
+    ++loaded_ahead()->loaders;
+    return false;
 }
 
 Result<BatchCache::Batch> BatchCache::get(const std::shared_ptr<Segment>& segment, Position base,
@@ -122,17 +171,21 @@ Result<BatchCache::Batch> BatchCache::get(const std::shared_ptr<Segment>& segmen
     const Key key{segment.get(), base};
     std::vector<Batch> dropped;  // goes without the lock
     std::unique_lock lock(mutex_);
-    for (auto found = slots_.find(key); found != slots_.end(); found = slots_.find(key)) {
+    bool is_added = false;
+    for (auto found = slots_.find(key); found != slots_.end() && !is_added; found = slots_.find(key)) {
         const bool is_loading = !found->second.batch;
         if (Batch batch = use_locked(found, segment)) {
             return batch;
         }
-        if (is_loading) {
-            loaded_.wait(lock);
-        }
+        is_added = is_loading && !wait_for_load(lock, key);
     }
-    slots_[key].owner = segment;
+    if (!is_added) {
+        add_locked(key, segment);
+    }
     auto batch = fill(lock, key, load);
+    if (const auto found = slots_.find(key); found != slots_.end()) {
+        note_asked_for(found->second);
+    }
     drop_over_budget(dropped);
     lock.unlock();
     return batch;
@@ -155,8 +208,7 @@ void BatchCache::load_ahead(const std::shared_ptr<Segment>& segment, Position ba
     if (ahead_bytes_ + raw_bytes > bytes_max_ / kAheadPart) {
         return;
     }
-    Slot& slot = slots_[key];
-    slot.owner = segment;
+    Slot& slot = add_locked(key, segment);
     slot.ahead_bytes = raw_bytes;
     ahead_bytes_ += raw_bytes;
     (void)fill(lock, key, load).has_value();
@@ -172,6 +224,24 @@ std::size_t BatchCache::ahead_bytes_max() const {
 bool BatchCache::has_room_ahead() const {
     const std::scoped_lock lock(mutex_);
     return ahead_bytes_ < bytes_max_ / kAheadPart;
+}
+
+void BatchCache::drop_passed(const std::shared_ptr<Segment>& segment, Position from, Position upto) {
+    std::vector<Batch> dropped;  // goes without the lock
+    const std::scoped_lock lock(mutex_);
+    auto slot = slots_.upper_bound(Key{segment.get(), from});
+    if (const auto first = find_locked(segment.get(), from); first != slots_.end()) {
+        slot = slots_.find(first->first);
+    }
+    while (slot != slots_.end() && slot->first.first == segment.get() && slot->first.second < upto) {
+        const auto next = std::next(slot);
+        const Batch& batch = slot->second.batch;
+        if (batch && slot->second.ahead_bytes == 0 && !batch->is_stored() && batch->entry.end_position() <= upto) {
+            dropped.push_back(batch);
+            erase_locked(slot);
+        }
+        slot = next;
+    }
 }
 
 void BatchCache::drop_over_budget(std::vector<Batch>& dropped) {

@@ -7,6 +7,7 @@
 #include "log/buffer_pool.h"
 #include "log/segment.h"
 
+#include <chrono>
 #include <condition_variable>
 #include <list>
 #include <map>
@@ -23,8 +24,9 @@ public:
 
     explicit BatchCache(std::size_t bytes_max);
 
-    // The batch of `segment` that begins at `base`; `load` is called where it is not there, without a lock held. A
-    // failure is not kept.
+    // The batch of `segment` that begins at `base`; `load` is called where it is not there, without a lock held. Waits
+    // for who loads it already, but not for ever for one that loads ahead, as that is done when nothing else is to do
+    // (see base/background.h). A failure is not kept.
     Result<Batch> get(const std::shared_ptr<Segment>& segment, Position base,
                       const std::function<Result<Segment::Decoded>()>& load);
 
@@ -42,7 +44,15 @@ public:
     std::size_t ahead_bytes_max() const;
     bool has_room_ahead() const;
 
+    // The batches of `segment` that begin or go on in [from, upto) and end there go, as nobody is expected to come for
+    // them: the next are decoded into their memory, which the processor has at hand. What was not asked for yet stays,
+    // and what takes no memory.
+    void drop_passed(const std::shared_ptr<Segment>& segment, Position from, Position upto);
+
     std::size_t bytes() const;
+    // How long a reader waits for a batch that is loaded ahead before it loads it itself, beside what decoding takes.
+    // Tests wait for ever, or not at all; before the first reader.
+    void set_ahead_patience(std::chrono::microseconds patience) { ahead_patience_ = patience; }
     // In force at once: what is over it goes.
     void set_bytes_max(std::size_t bytes_max);
     // For what is loaded. What nobody uses counts as this cache's, too.
@@ -52,12 +62,17 @@ private:
     // The segment's address names it; `owner` tells whether it is still that segment.
     using Key = std::pair<const Segment*, Position>;
     struct Slot {
+        std::uint64_t id = 0;  // of this use of the key
+        unsigned loaders = 1;
         Batch batch;                  // empty while it is being loaded
         std::size_t ahead_bytes = 0;  // what it counts as loaded ahead, until it is asked for
         std::weak_ptr<Segment> owner;
         std::list<Key>::iterator recency;  // valid once batch is set
     };
     using Slots = std::map<Key, Slot>;
+    Slot& add_locked(const Key& key, const std::shared_ptr<Segment>& segment);
+    bool wait_for_load(std::unique_lock<std::mutex>& lock, const Key& key);
+    void end_load_locked(const Key& key, std::uint64_t id);
     Slots::const_iterator find_locked(const Segment* segment, Position position) const;
     Result<Batch> fill(std::unique_lock<std::mutex>& lock, const Key& key,
                        const std::function<Result<Segment::Decoded>()>& load);
@@ -67,11 +82,14 @@ private:
     void drop_over_budget(std::vector<Batch>& dropped);
 
     const std::shared_ptr<BufferPool> buffers_;
+    // Some three times what decoding a small batch takes a thread that has a processor for itself.
+    std::chrono::microseconds ahead_patience_{1000};
     mutable std::mutex mutex_;  // guards what follows
     std::size_t bytes_max_;
     std::size_t ahead_bytes_ = 0;
     std::condition_variable loaded_;
     Slots slots_;
+    std::uint64_t last_id_ = 0;
     std::list<Key> recency_;  // most recent first
     std::size_t bytes_ = 0;
 };

@@ -4,6 +4,10 @@
 // file is seen at once. Appends go through O_APPEND and are never mixed: the kernel holds the inode's lock for each
 // write(2).
 //
+// The descriptor is closed where others are needed more (io/spare_files.h), and opened again by the next call that
+// needs it. An error of the write-back is not lost by that: what is dirty is synced before, and sync() says how that
+// went.
+//
 // Threads: all members may be called from any thread. Durability: append() leaves bytes in the page cache (they outlive
 // the process); sync() makes all that was appended before it durable.
 #pragma once
@@ -15,32 +19,42 @@
 #include <topicfs/types.h>
 
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 
 namespace topicfs {
 
-class Head {
+class Head final : public SpareFile {
 public:
     enum class Access { kRead, kReadAppend };
 
-    // Makes an empty head at `base` in `directory` by a temporary name; the file is durable on return, its name once
-    // the directory is synced.
-    static Result<void> create(FileSystem& fs, const std::string& directory, Position base, TimestampMs now);
+    // Makes an empty head at `base` in `directory` by a temporary name; durable on return, with its name, where `sync`.
+    static Result<void> create(FileSystem& fs, const std::string& directory, Position base, TimestampMs now,
+                               bool sync = true);
+    // Opens a head by what its name says and where its bytes lie, whatever its header has become. Not for writing where
+    // `access` is kRead; else the header is written anew, durably.
+    static Result<std::shared_ptr<Head>> open_without_header(FileSystem& fs, const std::string& directory,
+                                                             Position base, TimestampMs now, Access access);
     // kDamaged where the header fails its check or names another base; kNewerFormat.
     static Result<std::shared_ptr<Head>> open(FileSystem& fs, const std::string& directory, Position base,
                                               Access access);
 
-    Head(FileSystem& fs, File file, HeadHeader header) : fs_(fs), file_(std::move(file)), header_(header) {}
+    // Of kRead the descriptor is kept: beside a daemon the name may soon be gone.
+    Head(FileSystem& fs, File file, HeadHeader header, Access access);
     ~Head();
     Head(const Head&) = delete;
     Head& operator=(const Head&) = delete;
 
     Position base() const { return header_.base; }
     const HeadHeader& header() const { return header_; }
-    const File& file() const { return file_; }
+    // To be let go of soon: meanwhile the descriptor is kept.
+    Result<std::shared_ptr<const File>> file() const;
+    bool is_open() const;
+    bool let_go(Effort effort) override;
 
     Result<Position> end() const;
-    Result<FileInfo> info() const { return fs_.info(file_); }
+    Result<FileInfo> info() const;
 
     // See append() of io/file_system.h for what a short count means.
     Result<std::size_t> append(std::span<const std::byte> bytes);
@@ -60,11 +74,19 @@ public:
     Result<Position> first_data(Position from) const;
 
 private:
-    std::uint64_t file_offset(Position position) const { return kHeadHeaderBytes + (position - header_.base); }
+    std::uint64_t file_offset(Position position) const { return header_.data_at + (position - header_.base); }
+
+    struct OpenFile;
+    void keep_locked(File file) const;
 
     FileSystem& fs_;
-    File file_;
-    HeadHeader header_;
+    const std::string path_;
+    const HeadHeader header_;
+    const bool is_spare_;
+    mutable std::mutex file_mutex_;  // guards what follows
+    mutable std::shared_ptr<const File> file_;
+    std::uint64_t synced_size_ = 0;    // of the file, when it was synced before it was closed
+    std::optional<Error> sync_error_;  // of that
     FileWindows windows_;
 };
 

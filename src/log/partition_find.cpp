@@ -193,17 +193,18 @@ Result<Found> PartitionLog::records_end() {
 }
 
 Result<Found> PartitionLog::find_time(TimestampMs time) {
-    TOPICFS_TRY(look());
-    TOPICFS_TRY_ASSIGN(const std::optional<Found> found, first_record_at(time));
-    return found ? Result<Found>(*found) : log_end();
+    TOPICFS_TRY_ASSIGN(const Position log_end, look());
+    TOPICFS_TRY_ASSIGN(const std::optional<Position> byte, first_byte_at(time));
+    return found_at(byte.value_or(log_end));
 }
 
 Result<TimeBound> PartitionLog::bound_of(TimestampMs time) {
     // Before anything is searched for: all below this log end has its time by then, for good. Where none of it is found
     // to be at or after `time`, the bound lies behind it.
     TOPICFS_TRY_ASSIGN(const Position log_end, look_and_fence(time));
-    TOPICFS_TRY_ASSIGN(const std::optional<Found> found, first_record_at(time));
-    return found ? TimeBound{found->position, true} : TimeBound{log_end, false};
+    TOPICFS_TRY_ASSIGN(const std::optional<Position> byte, first_byte_at(time));
+    TOPICFS_TRY_ASSIGN(const Found found, found_at(byte.value_or(log_end)));
+    return TimeBound{found.position, byte.has_value()};
 }
 
 Result<TimestampMs> PartitionLog::time_of(Position position) {
@@ -253,13 +254,11 @@ Result<Position> PartitionLog::look_and_fence(TimestampMs time) {
         const std::scoped_lock lock(growth_mutex_);
         from = observed_end_.load();
         TOPICFS_TRY_ASSIGN(log_end, end());
-        auto noted = from < log_end ? times_->note_seen(from, log_end, now) : Result<void>{};
+        auto noted = from < log_end ? times_->note_seen(from, log_end, now) : Result<bool>(false);
         if (noted) {
             noted = times_->fence(log_end, now);
         }
-        if (!noted) {
-            warn_of_time(noted.error());
-        }
+        note_times(noted);
         observed_end_ = std::max(from, log_end);
     }
     if (from < log_end) {
@@ -294,18 +293,11 @@ Result<std::optional<Position>> PartitionLog::first_byte_at(TimestampMs time) {
     return in_head;
 }
 
-// The first record of such a time, or where it will begin; nothing where that is not known yet.
-Result<std::optional<Found>> PartitionLog::first_record_at(TimestampMs time) {
-    TOPICFS_TRY_ASSIGN(const std::optional<Position> byte, first_byte_at(time));
-    return byte ? found_at(*byte) : Result<std::optional<Found>>(std::nullopt);
-}
-
-// The first record that begins at or after `position`, which is at most the log end; nothing where the record before it
-// has no end yet.
-Result<std::optional<Found>> PartitionLog::found_at(Position position) {
+// The record that `position` is a byte of, or that begins there; `position` is at most the log end.
+Result<Found> PartitionLog::found_at(Position position) {
     const auto delimiter = settings()->record_delimiter;
     if (position <= start_) {
-        return std::optional(Found{start_, start_offset_});
+        return Found{start_, start_offset_};
     }
     const Position before{position.value - 1};
     const SealedEnd sealed = sealed_end_pair();
@@ -326,50 +318,46 @@ Result<std::optional<Found>> PartitionLog::found_at(Position position) {
         ended = sealed.offset.value + counted;
         TOPICFS_TRY_ASSIGN(const std::size_t have, read(before, std::span(&last, 1)));
         if (have == 0) {
-            return std::optional<Found>();
+            return make_error(ErrorCode::kDamaged, "look up", directory_, "head has become shorter");
         }
     }
     if (!delimiter || last == std::byte{*delimiter}) {
-        return std::optional(Found{position, Offset{ended}});
+        return Found{position, Offset{ended}};
     }
-    return end_of_record(Offset{ended}, before);
+    return begin_of_record(Offset{ended}, before);
 }
 
 // As found_at() where the byte before is lost: nobody can tell where the record begins that goes on here.
-Result<std::optional<Found>> PartitionLog::found_behind_loss(Position position, const SealedEnd& sealed) {
+Result<Found> PartitionLog::found_behind_loss(Position position, const SealedEnd& sealed) {
     if (position >= sealed.position) {
-        return std::optional(Found{position, sealed.offset});
+        return Found{position, sealed.offset};
     }
     TOPICFS_TRY_ASSIGN(const Piece piece, sealed_piece(position));
-    return std::optional(Found{position, piece.entry().base_offset});
+    return Found{position, piece.entry().base_offset};
 }
 
-// Where the record `offset`, of which `inside` is a byte, ends and the next one begins; nothing where it has no end
-// yet.
-Result<std::optional<Found>> PartitionLog::end_of_record(Offset offset, Position inside) {
-    auto next = find_offset(offset + 1);
-    if (next) {
-        return std::optional(*next);
+// Where the record `offset` begins, of which `inside` is a byte.
+Result<Found> PartitionLog::begin_of_record(Offset offset, Position inside) {
+    auto found = offset < start_offset_ ? Result<Found>(Found{start_, start_offset_}) : find_offset(offset);
+    if (found || found.error().code != ErrorCode::kDamaged) {
+        return found;
     }
-    if (next.error().code == ErrorCode::kNotFound) {
-        return std::optional<Found>();
-    }
-    if (next.error().code != ErrorCode::kDamaged) {
-        return std::move(next).error();
-    }
-    // What the offsets go by is lost: read on from there.
+    // What the offsets go by is lost: read back from there, as far as bytes can be had.
     const std::byte delimiter{settings()->record_delimiter.value_or(0)};
     std::vector<std::byte> window(kScanBytes);
-    for (Position at = inside;;) {
-        TOPICFS_TRY_ASSIGN(const std::size_t have, read(at, window));
-        if (have == 0) {
-            return std::optional<Found>();
+    for (Position upto = inside + 1;;) {
+        const std::size_t want = std::min<std::uint64_t>(window.size(), upto - start_);
+        const auto into = std::span(window).first(want);
+        const Position from{upto.value - want};
+        const auto have = read(from, into);
+        if (want == 0 || !have || *have < want) {
+            return Found{upto, offset};
         }
-        const std::size_t found = find_nth(std::span<const std::byte>(window).first(have), delimiter, 1);
-        if (found < have) {
-            return std::optional(Found{at + found + 1, offset + 1});
+        const auto last = std::find(into.rbegin(), into.rend(), delimiter);
+        if (last != into.rend()) {
+            return Found{from + static_cast<std::uint64_t>(into.rend() - last), offset};
         }
-        at = at + have;
+        upto = from;
     }
 }
 

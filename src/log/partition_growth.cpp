@@ -21,11 +21,12 @@ public:
     LentHead(std::shared_ptr<PartitionLog> log, File file) : log_(std::move(log)), file_(std::move(file)) {}
     ~LentHead() override { log_->head_returned(); }
     int fd() const override { return file_.fd.get(); }
+    void close_fd() override { file_ = {}; }
     bool usable() const override { return !log_->has_failed(); }
 
 private:
     const std::shared_ptr<PartitionLog> log_;
-    const File file_;
+    File file_;
 };
 
 }  // namespace
@@ -46,7 +47,7 @@ Result<std::shared_ptr<AppendFile>> PartitionLog::append_file() {
         const std::scoped_lock lock(mutex_);
         base = head_base_;
     }
-    TOPICFS_TRY_ASSIGN(File file, env_.fs.open(path(head_file_name(base)), O_RDONLY));
+    TOPICFS_TRY_ASSIGN(File file, open_file(env_.fs, path(head_file_name(base)), O_RDONLY));
     TOPICFS_TRY(env_.fs.has_writers(file));  // Only whether it can be told: we have it open ourselves.
     auto lent = std::make_shared<LentHead>(shared_from_this(), std::move(file));
     {
@@ -84,9 +85,7 @@ Result<Position> PartitionLog::observe() {
         if (log_end <= from) {
             return log_end;
         }
-        if (const auto noted = times_->note_seen(from, log_end, env_.clock.now()); !noted) {
-            warn_of_time(noted.error());
-        }
+        note_times(times_->note_seen(from, log_end, env_.clock.now()));
         observed_end_ = log_end;
     }
     after_growth(from, log_end);
@@ -99,8 +98,12 @@ TimestampMs PartitionLog::last_append() const {
     return seen.value == 0 ? TimestampMs{0} : times_->time_at(Position{seen.value - 1});
 }
 
-void PartitionLog::warn_of_time(const Error& error) {
-    log_warning(error.message() + "; after a restart these records may have a later time");
+void PartitionLog::note_times(const Result<bool>& stored) {
+    if (!stored) {
+        note_failed(Work::kTimes, stored.error(), "; after a restart these records may have a later time");
+    } else if (*stored) {
+        note_done(Work::kTimes);
+    }
 }
 
 // What append() does for its own bytes: sealing and flushing are told.
@@ -167,6 +170,13 @@ void PartitionLog::tell_waiters() {
     }
 }
 
+void PartitionLog::removed() {
+    removed_ = true;
+    if (env_.work != nullptr) {
+        env_.work->has_grown(*this);
+    }
+}
+
 // ---- Letting go of head
 // ------------------------------------------------------------------------------------------------
 
@@ -174,7 +184,7 @@ void PartitionLog::tell_waiters() {
 // so head is closed on return: the caller opens it again, or sees to it that nobody needs it. (A reader that still
 // holds it makes this true; the next time it is looked at that one is gone.)
 Result<bool> PartitionLog::others_write_locked(FileInfo& info) {
-    TOPICFS_TRY_ASSIGN(const File file, env_.fs.open(path(head_file_name(head_base_)), O_RDONLY));
+    TOPICFS_TRY_ASSIGN(const File file, open_file(env_.fs, path(head_file_name(head_base_)), O_RDONLY));
     head_.reset();
     const auto writers = env_.fs.has_writers(file);
     TOPICFS_TRY_ASSIGN(info, env_.fs.info(file));  // Behind the last write of one who is gone.
@@ -222,10 +232,11 @@ Result<void> PartitionLog::find_outlived_writers() {
 
 // Under append_mutex_ and mutex_. Closes head where all of it is durable in segments and nobody else writes to it.
 Result<void> PartitionLog::close_head_locked() {
+    if (observed_end_.load() > durable_sealed_end_.load()) {
+        return {};  // Known without the descriptor, which head may not have at present.
+    }
     TOPICFS_TRY_ASSIGN(FileInfo info, head_->info());
-    const auto end_of = [&] {
-        return head_base_ + (std::max<std::uint64_t>(info.size, kHeadHeaderBytes) - kHeadHeaderBytes);
-    };
+    const auto end_of = [&, header = head_->header()] { return head_end(header, info.size); };
     if (end_of() > durable_sealed_end_.load()) {
         return {};
     }
@@ -254,7 +265,9 @@ Result<void> PartitionLog::replace_long_head() {
         }
         base = closed_end_;
     }
-    return begin_head(base);
+    TOPICFS_TRY(begin_head(base));
+    note_done(Work::kNewHead);
+    return {};
 }
 
 // A new head at `base`, in place of the old one, of which nothing is needed any more.
@@ -286,7 +299,7 @@ Result<void> PartitionLog::begin_head(Position base) {
 }
 
 Result<void> PartitionLog::remove_head(Position base) {
-    if (const auto gone = env_.fs.unlink(path(head_file_name(base))); !gone && !is_errno(gone.error(), ENOENT)) {
+    if (auto gone = env_.fs.unlink(path(head_file_name(base))); !gone && !is_errno(gone.error(), ENOENT)) {
         return gone;
     }
     return sync_directory(env_.fs, directory_);

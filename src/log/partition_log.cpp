@@ -1,10 +1,8 @@
-// Opening a partition, appending to it and syncing it. Sealing is in partition_seal.cpp, reading in partition_read.cpp.
+// Appending to a partition and syncing it. Opening is in partition_open.cpp, sealing in partition_seal.cpp, reading in
+// partition_read.cpp.
 #include "log/partition_log.h"
 
 #include "base/log.h"
-#include "log/layout.h"
-
-#include <fcntl.h>
 
 #include <algorithm>
 #include <array>
@@ -44,22 +42,6 @@ void raise_to(std::atomic<T>& what, T value) {
 
 }  // namespace
 
-Result<void> PartitionLog::create_files(FileSystem& fs, const std::string& directory, TimestampMs now, bool sync) {
-    const auto write_new = [&](const std::string& name, std::span<const std::byte> content) -> Result<void> {
-        TOPICFS_TRY_ASSIGN(const File file, fs.open(directory + "/" + name, O_RDWR | O_CREAT | O_TRUNC));
-        TOPICFS_TRY(write_at(fs, file, content, 0));
-        return sync ? fs.fsync(file) : Result<void>{};
-    };
-    TOPICFS_TRY(write_new(head_file_name(Position{0}), encode_head_header({Position{0}, now})));
-    RecoveryPoint point;
-    point.sequence = 1;
-    std::array<std::byte, kRecoveryFileBytes> recovery{};
-    const auto slot = encode_recovery_slot(point);
-    std::copy(slot.begin(), slot.end(), recovery.begin());
-    TOPICFS_TRY(write_new(kRecoveryFileName, recovery));
-    return sync ? sync_directory(fs, directory) : Result<void>{};
-}
-
 Result<bool> PartitionLog::retire_if_empty() {
     TOPICFS_TRY_ASSIGN(const bool in_use, others_write());
     if (in_use) {
@@ -90,104 +72,6 @@ void PartitionLog::reinstate() {
 PartitionLog::PartitionLog(const PartitionEnvironment& environment, std::string directory,
                            std::shared_ptr<const TopicSettings> settings)
     : env_(environment), directory_(std::move(directory)), settings_(std::move(settings)) {}
-
-Result<std::shared_ptr<PartitionLog>> PartitionLog::open(const PartitionEnvironment& environment, std::string directory,
-                                                         std::shared_ptr<const TopicSettings> settings,
-                                                         bool power_was_cut) {
-    std::shared_ptr<PartitionLog> log(new PartitionLog(environment, std::move(directory), std::move(settings)));
-    TOPICFS_TRY(log->recover(power_was_cut));
-    return log;
-}
-
-Result<void> PartitionLog::recover(bool power_was_cut) {
-    RecoveryOptions options;
-    options.power_was_cut = power_was_cut;
-    options.read_only = env_.read_only;
-    options.now = env_.clock.now();
-    TOPICFS_TRY_ASSIGN(Recovered recovered, recover_partition(env_.fs, directory_, options));
-    if (env_.read_only && power_was_cut) {
-        end_limit_ = recovered.end;
-    }
-    const Position lost_end = recovered.lost_end;
-    const bool times_unknown = recovered.times_unknown;
-    TOPICFS_TRY(adopt(std::move(recovered)));
-    const Position sealed = sealed_end();
-    if (!env_.read_only) {
-        TOPICFS_TRY_ASSIGN(const Position log_end, end());
-        if (log_end > sealed && (times_unknown || !times_->covers(sealed))) {
-            auto kept = times_->restart(sealed, options.now);
-            if (kept) {
-                kept = times_->sync();
-            }
-            if (!kept) {  // On a full disk, say.
-                log_warning(kept.error().message() + "; after a restart these records may have a later time");
-            }
-        }
-        if (log_end > sealed && !power_was_cut && !times_unknown) {
-            TOPICFS_TRY_ASSIGN(const std::shared_ptr<Head> open, head());
-            TOPICFS_TRY_ASSIGN(const FileInfo info, open->info());
-            if (const auto noted = times_->note_unseen(log_end, {info.mtime_ns / 1'000'000}, options.now); !noted) {
-                warn_of_time(noted.error());
-            }
-        }
-        observed_end_ = std::max(sealed, log_end);
-        if (!power_was_cut) {
-            TOPICFS_TRY(find_outlived_writers());
-        }
-        if (lost_end > log_end) {
-            if (watched_head()) {
-                return make_error(ErrorCode::kBusy, "open", directory_,
-                                  "head was cut, and a writer that outlived its mount still appends to it; end that "
-                                  "writer first");
-            }
-            TOPICFS_TRY(skip_lost_positions(lost_end));
-        }
-        schedule_seal(log_end);
-        close_idle();  // Nothing is kept open for a partition that nobody uses.
-    }
-    return {};
-}
-
-Result<void> PartitionLog::adopt(Recovered recovered) {
-    const std::scoped_lock lock(mutex_);
-    const RecoveryPoint& point = recovered.point;
-    segments_ = std::make_shared<SegmentList>(std::move(recovered.segments));
-    head_ = std::move(recovered.head);
-    closed_end_ = recovered.end;
-    if (head_) {
-        head_base_ = head_->base();
-        TOPICFS_TRY_ASSIGN(const FileInfo info, head_->info());
-        head_disk_bytes_ = info.disk_bytes;
-    }
-    sealed_end_offset_ = point.sealed_end_offset;
-    damaged_ = std::move(recovered.damaged);
-    new_segment_ = recovered.new_segment;
-    sealed_end_ = point.sealed_end;
-    durable_sealed_end_ = point.sealed_end;
-    punched_end_ = std::max(point.punched_end, head_base_);
-    unpunched_from_ = head_base_;  // Who published the punched end may have died before it punched.
-    nul_checked_end_ = std::max(point.sealed_end, point.durable_end);
-    counted_to_ = point.sealed_end;
-    counted_ = 0;
-    if (!times_) {  // A reader beside a daemon comes here again, with others at work.
-        start_ = point.log_start;
-        start_offset_ = point.log_start_offset;
-        times_ = std::make_unique<AppendTimes>(env_.fs, path(times_file_name(head_base_)));
-        recovery_ = std::make_unique<RecoveryFile>(env_.fs, path(kRecoveryFileName), recovered.choice);
-    }
-    times_->load(point.sealed_end, recovered.end, point.last_time);
-    times_read_to_ = recovered.end;
-    return {};
-}
-
-// Durable positions that are lost are never given out again: what head still has is sealed, and a new head begins
-// behind them.
-Result<void> PartitionLog::skip_lost_positions(Position lost_end) {
-    BatchBuilder builder;
-    TOPICFS_TRY(seal_due(builder, true));
-    TOPICFS_TRY(checkpoint());
-    return begin_head(lost_end);
-}
 
 std::shared_ptr<const TopicSettings> PartitionLog::settings() const {
     const std::scoped_lock lock(mutex_);
@@ -277,11 +161,7 @@ Result<std::size_t> PartitionLog::append_locked(Head& open, Position log_end, st
         const Position seen = observed_end_.load();
         const TimestampMs now = env_.clock.now();
         // What was looked at keeps its time, also where others have put it there since `log_end` was asked for.
-        const auto noted =
-            seen < log_end ? times_->note_seen(seen, log_end, now) : times_->note(std::max(seen, log_end), now);
-        if (!noted) {
-            warn_of_time(noted.error());
-        }
+        note_times(seen < log_end ? times_->note_seen(seen, log_end, now) : times_->note(std::max(seen, log_end), now));
         observed_end_ = std::max(observed_end_.load(), log_end);
     }
     auto stored = open.append(bytes);
@@ -369,6 +249,9 @@ Result<void> PartitionLog::sync() {
     if (synced) {
         synced = record_durable_nuls(*open, log_end);
     }
+    if (!synced && lacks_descriptors(synced.error())) {
+        return synced;  // No sync returns that: what failed was to open a file.
+    }
     if (!synced) {
         fail(synced.error());
         return synced;
@@ -417,6 +300,25 @@ void PartitionLog::fail(const Error& error) {
         failed_ = true;
     }
     log_error(directory_ + ": takes no more appends until the store is opened again: " + error.message());
+}
+
+void PartitionLog::note_failed(Work work, const Error& error, std::string_view consequence) {
+    const std::string message = error.message() + std::string(consequence);
+    if (!failures_[static_cast<std::size_t>(work)].failed(error)) {
+        log_debug(message + " (again)");
+    } else if (work == Work::kTimes || work == Work::kNewHead) {
+        log_warning(message);
+    } else {
+        log_error(message);
+    }
+}
+
+void PartitionLog::note_done(Work work) {
+    constexpr std::array kNames = {"sealing", "the checkpoint", "looking for growth", "keeping times", "a new head"};
+    if (const auto failures = failures_[static_cast<std::size_t>(work)].succeeded(); failures > 0) {
+        log_info(directory_ + ": " + kNames[static_cast<std::size_t>(work)] + " succeeds again, after " +
+                 std::to_string(failures) + (failures == 1 ? " failure" : " failures"));
+    }
 }
 
 std::string PartitionLog::failure() const {
@@ -495,7 +397,7 @@ void PartitionLog::close_idle() {
         env_.work->unwatch_head(*this);  // Not under mutex_: it asks for the head of others.
     }
     if (const auto replaced = replace_long_head(); !replaced) {
-        log_warning(replaced.error().message() + "; head stays as it is");
+        note_failed(Work::kNewHead, replaced.error(), "; head stays as it is");
     }
     for (const auto& segment : *idle) {
         segment->close_idle();

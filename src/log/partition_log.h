@@ -13,6 +13,7 @@
 #pragma once
 
 #include "base/clock.h"
+#include "base/repeated_failure.h"
 #include "log/append_times.h"
 #include "log/batch_builder.h"
 #include "log/batch_cache.h"
@@ -28,6 +29,7 @@
 #include <topicfs/settings.h>
 #include <topicfs/store.h>
 
+#include <array>
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -54,7 +56,7 @@ public:
     virtual void unwatch_head(PartitionLog& /*partition*/) {}
     // Somebody waits for growth: call tell_waiters() when there was some. Others' appends are to be seen at once.
     virtual void waits_for_growth(PartitionLog& /*partition*/) {}
-    // append() was called while somebody waits.
+    // append() was called while somebody waits, or there is nothing more to wait for.
     virtual void has_grown(PartitionLog& /*partition*/) {}
 };
 
@@ -146,6 +148,10 @@ public:
     Result<void> finish_checkpoint(const Checkpoint& checkpoint);  // head is punched
     // Any file of the partition's file system synced as a whole.
     Result<void> sync_file_system();
+    // Work that is tried again after a failure: it is logged when it begins to fail, and when that is over.
+    enum class Work { kSeal, kCheckpoint, kLook, kTimes, kNewHead };
+    void note_failed(Work work, const Error& error, std::string_view consequence = "");
+    void note_done(Work work);
     // A sealing or sync that failed: appends are refused from now on.
     void fail(const Error& error);
 
@@ -153,6 +159,9 @@ public:
     Result<bool> retire_if_empty();
     void retire(const std::string& reason);
     void reinstate();
+    // Retired for ever.
+    void removed();
+    bool is_removed() const { return removed_; }
 
     // Closes what was not used since the last call and is not needed.
     void close_idle();
@@ -174,7 +183,7 @@ private:
     void after_append(Position log_end, std::span<const std::byte> stored);
     void schedule_seal(Position log_end);
     void schedule_flush();
-    static void warn_of_time(const Error& error);
+    void note_times(const Result<bool>& stored);
     void after_growth(Position from, Position log_end);
     std::uint64_t count_appended(Position from, Position to);
     Result<bool> others_write_locked(FileInfo& info);
@@ -225,6 +234,7 @@ private:
     };
     Place place_of(Position position) const;
     void note_read(Position from, std::size_t bytes);
+    void drop_passed(const ReadStreams::Range& passed);
     ReadStreams read_streams_;
     // All raw bytes of a piece, for looking at.
     struct RawBytes {
@@ -242,8 +252,7 @@ private:
     Result<Position> look();
     Result<Position> look_and_fence(TimestampMs time);
     Result<std::optional<Position>> first_byte_at(TimestampMs time);
-    Result<std::optional<Found>> first_record_at(TimestampMs time);
-    Result<std::optional<Found>> found_at(Position position);
+    Result<Found> found_at(Position position);
     Result<Found> find_in_head(Offset offset);
     Result<Found> log_end();
     Result<std::uint64_t> count_in_head(Position from, Position to);
@@ -252,8 +261,8 @@ private:
         Offset offset;
     };
     SealedEnd sealed_end_pair() const;
-    Result<std::optional<Found>> found_behind_loss(Position position, const SealedEnd& sealed);
-    Result<std::optional<Found>> end_of_record(Offset offset, Position inside);
+    Result<Found> found_behind_loss(Position position, const SealedEnd& sealed);
+    Result<Found> begin_of_record(Offset offset, Position inside);
 
     const PartitionEnvironment env_;
     const std::string directory_;
@@ -294,6 +303,7 @@ private:
     std::atomic<Position> observed_end_{};  // what lies before it has its time; changed under growth_mutex_
     std::atomic<bool> has_waiters_{false};
     std::atomic<bool> failed_{false};
+    std::atomic<bool> removed_{false};
     std::atomic<std::int64_t> seal_scheduled_{INT64_MAX};
     std::atomic<std::uint64_t> unflushed_records_{0};
     std::atomic<std::int64_t> flush_scheduled_{INT64_MAX};
@@ -312,6 +322,7 @@ private:
     std::atomic<std::uint64_t> cheaper_batches_{0};
     std::atomic<bool> seal_paused_{false};  // until a checkpoint
 
+    std::array<RepeatedFailure, 5> failures_;  // by Work
     std::unique_ptr<AppendTimes> times_;
     std::atomic<Position> times_read_to_{};  // the log end when the times were read from their file
     std::unique_ptr<RecoveryFile> recovery_;

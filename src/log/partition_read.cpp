@@ -76,8 +76,27 @@ void PartitionLog::note_read(Position from, std::size_t bytes) {
     }
     const std::uint64_t ahead_bytes =
         std::min<std::uint64_t>(env_.cache.ahead_bytes_max() / 2, ReadAhead::kAheadBytesMax);
-    if (const auto ahead = read_streams_.note(from, from + bytes, ahead_bytes)) {
-        env_.read_ahead->add(*this, ahead->from, ahead->upto);
+    const ReadStreams::Advice advice =
+        read_streams_.note(from, from + bytes, ahead_bytes, env_.cache.ahead_bytes_max());
+    if (advice.ahead) {
+        env_.read_ahead->add(*this, advice.ahead->from, advice.ahead->upto);
+    }
+    if (advice.passed) {
+        drop_passed(*advice.passed);
+    }
+}
+
+void PartitionLog::drop_passed(const ReadStreams::Range& passed) {
+    for (Position from = passed.from; from < passed.upto;) {
+        const Place place = place_of(from);
+        const Position upto = std::min(place.next_base, passed.upto);
+        if (place.segment) {
+            env_.cache.drop_passed(place.segment, from, upto);
+        }
+        if (upto <= from) {
+            return;
+        }
+        from = upto;
     }
 }
 

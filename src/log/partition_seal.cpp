@@ -19,11 +19,6 @@ constexpr std::uint64_t kPunchBlockBytes = 4096;
 // A reply takes far less; who holds a view for longer lets head be punched later.
 constexpr std::chrono::milliseconds kPinPatience{100};
 
-// A file could not be opened, for now; nothing was written, and no sync was tried, which returns none of these.
-bool lacks_resources(const Error& error) {
-    return is_errno(error, EMFILE) || is_errno(error, ENFILE);
-}
-
 void take_over(const PartitionLog::Checkpoint& checkpoint, RecoveryPoint& point) {
     point.sealed_end = checkpoint.sealed_end;
     point.sealed_end_offset = checkpoint.sealed_end_offset;
@@ -201,7 +196,7 @@ Result<void> PartitionLog::bound_unsynced() {
     }
     const std::shared_ptr<Segment>& oldest = (*all)[all->size() - unsynced];
     auto synced = oldest->sync(true);
-    if (!synced && !lacks_resources(synced.error())) {
+    if (!synced && !lacks_descriptors(synced.error())) {
         fail(synced.error());
     }
     oldest->close_idle();
@@ -257,7 +252,7 @@ Result<void> PartitionLog::checkpoint() {
     TOPICFS_TRY(sync_segments(checkpoint));
     auto committed = recovery_->commit([&](RecoveryPoint& point) { take_over(checkpoint, point); });
     if (!committed) {
-        if (!lacks_resources(committed.error())) {
+        if (!lacks_descriptors(committed.error())) {
             fail(committed.error());
         }
         return committed;
@@ -297,7 +292,7 @@ Result<void> PartitionLog::sync_segments(const Checkpoint& checkpoint) {
     if (synced && checkpoint.new_files) {
         synced = sync_directory(env_.fs, directory_);
     }
-    if (!synced && lacks_resources(synced.error())) {
+    if (!synced && lacks_descriptors(synced.error())) {
         // Nothing was tried: the next checkpoint does it.
         const std::scoped_lock lock(mutex_);
         directory_dirty_ = directory_dirty_ || checkpoint.new_files;
@@ -312,7 +307,10 @@ Result<void> PartitionLog::sync_segments(const Checkpoint& checkpoint) {
 
 Result<void> PartitionLog::publish_checkpoint(Checkpoint& checkpoint) {
     for (const auto& [segment, bytes] : checkpoint.segments) {
-        segment->note_synced(bytes);
+        if (auto noted = segment->note_synced(bytes); !noted) {
+            fail(noted.error());
+            return noted;
+        }
     }
     TOPICFS_TRY(recovery_->publish([&](RecoveryPoint& point) { take_over(checkpoint, point); }));
     checkpoint.sequence = recovery_->point().sequence;
@@ -356,7 +354,8 @@ Result<void> PartitionLog::punch_published(Head& open) {
 
 Result<void> PartitionLog::sync_file_system() {
     TOPICFS_TRY_ASSIGN(const std::shared_ptr<Head> open, head());
-    return env_.fs.syncfs(open->file());
+    TOPICFS_TRY_ASSIGN(const auto file, open->file());
+    return env_.fs.syncfs(*file);
 }
 
 }  // namespace topicfs

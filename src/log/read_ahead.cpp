@@ -1,5 +1,6 @@
 #include "log/read_ahead.h"
 
+#include "base/background.h"
 #include "log/partition_log.h"
 
 #include <algorithm>
@@ -46,6 +47,7 @@ void ReadAhead::add(PartitionLog& partition, Position from, Position upto) {
 }
 
 void ReadAhead::run() {
+    become_background_thread();
     for (;;) {
         Task task;
         {

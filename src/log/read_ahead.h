@@ -23,7 +23,7 @@ class ReadAhead {
 public:
     static constexpr unsigned kThreadsMax = 4;
     // For one reader, as far as the cache's budget allows it.
-    static constexpr std::uint64_t kAheadBytesMax = 8u << 20;
+    static constexpr std::uint64_t kAheadBytesMax = 4u << 20;
 
     ReadAhead() = default;
     ~ReadAhead() { stop(); }

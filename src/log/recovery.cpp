@@ -1,66 +1,13 @@
-#include "log/recovery.h"
+#include "log/recovery_run.h"
 
 #include "base/log.h"
 #include "log/layout.h"
-#include "log/segment_scan.h"
 
 #include <fcntl.h>
 
 #include <algorithm>
 
 namespace topicfs {
-
-namespace {
-
-class Recovery {
-public:
-    Recovery(FileSystem& fs, const std::string& directory, const RecoveryOptions& options)
-        : fs_(fs), directory_(directory), options_(options) {}
-
-    Result<Recovered> run();
-
-private:
-    Result<void> list_files();
-    Result<void> open_head();
-    Result<void> load_point();
-    Result<RecoveryPoint> point_without_file();
-    Result<bool> head_holds_all();
-    Result<void> keep_to_point();
-    Result<void> scan_segments();
-    Result<bool> scan_one(std::size_t number, std::uint64_t from);
-    Result<bool> pass_damage(const File& file, const SegmentScan& scan, SegmentScanOptions& next);
-    Result<void> begin_at_segment(std::size_t number);
-    void take_batch(const BatchHeader& header);
-    Result<bool> head_has(Position position) const;
-    Result<void> pass_hole();
-    Result<void> cut_at(std::size_t number, std::uint64_t file_offset);
-    Result<void> drop_segments_from(std::size_t number);
-    Result<void> settle_head();
-    Result<void> store_decision();
-    Result<void> remove_other_heads();
-    Result<void> repair_head_header(Position base);
-    void note_damage(Position from, Position to, const std::string& reason);
-    std::string path(const std::string& name) const { return directory_ + "/" + name; }
-
-    FileSystem& fs_;
-    const std::string& directory_;
-    const RecoveryOptions& options_;
-    struct Listed {
-        Position base;
-        Codec codec;
-        std::uint64_t bytes;
-        std::uint64_t disk_bytes;
-    };
-    std::vector<Listed> listed_;
-    std::vector<Position> heads_;
-    std::vector<Position> times_;
-    Recovered out_;
-    Position sealed_end_;
-    Offset sealed_end_offset_;
-    Position head_end_;
-    bool scanned_ = false;
-    Position scanned_from_;  // base of the first segment that was scanned
-};
 
 Result<Recovered> Recovery::run() {
     // The point first: beside a daemon at work what is listed afterwards can only be more than it vouches for.
@@ -127,14 +74,11 @@ Result<void> Recovery::open_head() {
     }
     const auto access = options_.read_only ? Head::Access::kRead : Head::Access::kReadAppend;
     auto head = Head::open(fs_, directory_, heads_.back(), access);
-    if (!head && head.error().code == ErrorCode::kDamaged && !options_.read_only) {
-        // The name says all that the header does; only the header's block is written anew.
-        log_warning(head.error().message() + "; it is written anew from the file's name");
-        TOPICFS_TRY(repair_head_header(heads_.back()));
-        head = Head::open(fs_, directory_, heads_.back(), access);
-    } else if (!head && head.error().code == ErrorCode::kDamaged) {
-        TOPICFS_TRY_ASSIGN(File file, fs_.open(path(head_file_name(heads_.back())), O_RDONLY));
-        head = std::make_shared<Head>(fs_, std::move(file), HeadHeader{heads_.back(), {0}});
+    if (!head && head.error().code == ErrorCode::kDamaged) {
+        if (!options_.read_only) {
+            log_warning(head.error().message() + "; it is written anew from the file's name");
+        }
+        head = Head::open_without_header(fs_, directory_, heads_.back(), options_.now, access);
     }
     if (!head) {
         return std::move(head).error();
@@ -142,12 +86,6 @@ Result<void> Recovery::open_head() {
     out_.head = std::move(head).value();
     TOPICFS_TRY_ASSIGN(head_end_, out_.head->end());
     return {};
-}
-
-Result<void> Recovery::repair_head_header(Position base) {
-    TOPICFS_TRY_ASSIGN(const File file, fs_.open(path(head_file_name(base)), O_RDWR));
-    TOPICFS_TRY(write_at(fs_, file, encode_head_header({base, options_.now}), 0));
-    return fs_.fdatasync(file);
 }
 
 Result<void> Recovery::load_point() {
@@ -168,7 +106,7 @@ Result<RecoveryPoint> Recovery::point_without_file() {
     point.sequence = 1;
     if (!listed_.empty()) {
         const Listed& first = listed_.front();
-        TOPICFS_TRY_ASSIGN(const File file, fs_.open(path(segment_file_name(first.base, first.codec)), O_RDONLY));
+        TOPICFS_TRY_ASSIGN(const File file, open_file(fs_, path(segment_file_name(first.base, first.codec)), O_RDONLY));
         TOPICFS_TRY_ASSIGN(const BatchDecoded decoded, read_batch_header(fs_, file, 0, first.bytes));
         point.log_start = first.base;
         point.log_start_offset = decoded.header.base_offset;
@@ -231,178 +169,6 @@ Result<void> Recovery::keep_to_point() {
         if (segment.base >= point.sealed_end || (segment.base > point.segment_base && point.segment_bytes > 0)) {
             return drop_segments_from(i);
         }
-    }
-    return {};
-}
-
-Result<void> Recovery::scan_segments() {
-    const RecoveryPoint point = out_.point;
-    for (std::size_t i = 0; i < out_.segments.size(); ++i) {
-        if (listed_[i].base < point.segment_base) {
-            continue;
-        }
-        if (listed_[i].base > sealed_end_) {
-            // The segment before it lacks its last batches.
-            TOPICFS_TRY_ASSIGN(const bool in_head, head_has(sealed_end_));
-            if (in_head) {
-                return drop_segments_from(i);
-            }
-            note_damage(sealed_end_, listed_[i].base, "no segment holds these bytes");
-        }
-        const bool from_point = listed_[i].base == point.segment_base;
-        const std::size_t before = out_.segments.size();
-        TOPICFS_TRY_ASSIGN(const bool cut, scan_one(i, from_point ? point.segment_bytes : 0));
-        if (cut || out_.segments.size() != before) {
-            return {};
-        }
-    }
-    if (sealed_end_ < point.sealed_end) {
-        // Segments that the recovery point vouches for are short or gone.
-        TOPICFS_TRY_ASSIGN(const bool in_head, head_has(sealed_end_));
-        if (!in_head) {
-            note_damage(sealed_end_, point.sealed_end, "sealed bytes are missing");
-            sealed_end_ = point.sealed_end;
-            sealed_end_offset_ = std::max(sealed_end_offset_, point.sealed_end_offset);
-            out_.new_segment = true;
-        }
-    }
-    return {};
-}
-
-// A segment that is scanned from its start on: the log end before it.
-Result<void> Recovery::begin_at_segment(std::size_t number) {
-    sealed_end_ = listed_[number].base;
-    sealed_end_offset_ = out_.point.log_start_offset;
-    if (number > 0) {
-        TOPICFS_TRY_ASSIGN(const auto last, out_.segments[number - 1]->last_entry());
-        if (last) {
-            sealed_end_offset_ = last->base_offset + last->record_count;
-        }
-    }
-    return {};
-}
-
-// Scans segment `number` from `from` on. True where it was cut, as the log goes on from head or ends.
-Result<bool> Recovery::scan_one(std::size_t number, std::uint64_t from) {
-    const Listed& listed = listed_[number];
-    TOPICFS_TRY_ASSIGN(const File file, fs_.open(path(segment_file_name(listed.base, listed.codec)), O_RDONLY));
-    if (from > listed.bytes) {
-        from = 0;  // It is shorter than the recovery point says: what is left of it is looked at as a whole.
-        out_.new_segment = true;
-        TOPICFS_TRY(begin_at_segment(number));
-    }
-    SegmentScanOptions scan_options;
-    scan_options.stop_at_damage = true;
-    scan_options.from = from;
-    scan_options.expected = from == 0 ? listed.base : sealed_end_;
-    for (;;) {
-        TOPICFS_TRY_ASSIGN(const SegmentScan scan,
-                           scan_segment(fs_, file, scan_options, [&](const ScannedBatch& batch) {
-                               take_batch(batch.header);
-                               return true;
-                           }));
-        from = scan.valid_end;
-        if (scan.gaps.empty()) {
-            break;
-        }
-        TOPICFS_TRY_ASSIGN(const bool in_head, head_has(scan.end));
-        if (in_head) {
-            sealed_end_ = scan.end;
-            TOPICFS_TRY(cut_at(number, scan.valid_end));
-            TOPICFS_TRY(drop_segments_from(number + 1));
-            return true;
-        }
-        out_.new_segment = true;
-        TOPICFS_TRY_ASSIGN(const bool more, pass_damage(file, scan, scan_options));
-        if (!more) {
-            break;
-        }
-    }
-    if (from != listed.bytes) {
-        const auto access = options_.read_only ? Segment::Access::kRead : Segment::Access::kReadWrite;
-        out_.segments[number] =
-            std::make_shared<Segment>(fs_, directory_, listed.base, listed.codec, from, listed.disk_bytes, access);
-    }
-    return false;
-}
-
-void Recovery::take_batch(const BatchHeader& header) {
-    if (header.end_position() >= sealed_end_) {
-        sealed_end_ = header.end_position();
-        sealed_end_offset_ = header.end_offset();
-    }
-    out_.point.last_time = std::max(out_.point.last_time, header.times.back().time);
-}
-
-// Notes the damage that `scan` stopped at and lets `next` begin behind it; false where no batch comes behind.
-Result<bool> Recovery::pass_damage(const File& file, const SegmentScan& scan, SegmentScanOptions& next) {
-    SegmentScanOptions search = next;
-    search.stop_at_damage = false;
-    search.from = scan.valid_end;
-    search.expected = scan.end;
-    bool found = false;
-    TOPICFS_TRY(scan_segment(fs_, file, search, [&](const ScannedBatch& batch) {
-        found = true;
-        const BatchHeader& header = batch.header;
-        const bool only_payload = batch.file_offset == scan.valid_end;
-        note_damage(scan.end, only_payload ? header.end_position() : header.base_position, scan.gaps.front().reason);
-        if (only_payload) {
-            take_batch(header);
-        }
-        next.from = batch.file_offset + (only_payload ? header.batch_bytes() : 0);
-        next.expected = only_payload ? header.end_position() : header.base_position;
-        return false;
-    }));
-    return found;
-}
-
-// The segment ends at `file_offset` from now on.
-Result<void> Recovery::cut_at(std::size_t number, std::uint64_t file_offset) {
-    const Listed& listed = listed_[number];
-    const std::string name = path(segment_file_name(listed.base, listed.codec));
-    if (!options_.read_only) {
-        log_info(name + ": what lies behind byte " + std::to_string(file_offset) + " is sealed again from head");
-        TOPICFS_TRY_ASSIGN(const File file, fs_.open(name, O_RDWR));
-        TOPICFS_TRY(fs_.truncate(file, file_offset));
-        TOPICFS_TRY(fs_.fsync(file));
-    }
-    const auto access = options_.read_only ? Segment::Access::kRead : Segment::Access::kReadWrite;
-    out_.segments[number] =
-        std::make_shared<Segment>(fs_, directory_, listed.base, listed.codec, file_offset, listed.disk_bytes, access);
-    return {};
-}
-
-// Head has all that they hold.
-Result<void> Recovery::drop_segments_from(std::size_t number) {
-    if (!options_.read_only) {
-        for (std::size_t i = number; i < listed_.size(); ++i) {
-            log_info(path(segment_file_name(listed_[i].base, listed_[i].codec)) + ": is sealed again from head");
-            TOPICFS_TRY(fs_.unlink(path(segment_file_name(listed_[i].base, listed_[i].codec))));
-            auto gone = fs_.unlink(path(index_file_name(listed_[i].base)));
-            if (!gone && !is_errno(gone.error(), ENOENT)) {
-                return std::move(gone).error();
-            }
-        }
-    }
-    out_.segments.resize(number);
-    return {};
-}
-
-// Bytes between the segments' end and the first that head really holds are lost.
-Result<void> Recovery::pass_hole() {
-    Position from = std::max(sealed_end_, out_.head->base());
-    if (from == sealed_end_ && options_.power_was_cut &&
-        from >= std::max(out_.point.durable_end, out_.point.sealed_end)) {
-        return {};  // Nothing behind it was synced: trusted_end() cuts it.
-    }
-    TOPICFS_TRY_ASSIGN(const Position hole, out_.head->first_hole(from));
-    if (hole == from && hole < head_end_) {
-        TOPICFS_TRY_ASSIGN(from, out_.head->first_data(hole));
-    }
-    if (from > sealed_end_) {
-        note_damage(sealed_end_, from, "neither a segment nor head holds these bytes");
-        sealed_end_ = from;
-        out_.new_segment = true;
     }
     return {};
 }
@@ -499,8 +265,6 @@ void Recovery::note_damage(Position from, Position to, const std::string& reason
               reason + "; reading them is an input/output error");
     out_.damaged.push_back({from, to, reason});
 }
-
-}  // namespace
 
 Result<Recovered> recover_partition(FileSystem& fs, const std::string& directory, const RecoveryOptions& options) {
     constexpr int kTries = 10;

@@ -7,7 +7,7 @@
 namespace topicfs {
 
 Result<std::optional<RecoveryChoice>> RecoveryFile::load(FileSystem& fs, const std::string& path) {
-    auto file = fs.open(path, O_RDONLY);
+    auto file = open_file(fs, path, O_RDONLY);
     if (!file) {
         if (is_errno(file.error(), ENOENT)) {
             return std::optional<RecoveryChoice>();
@@ -56,7 +56,7 @@ Result<void> RecoveryFile::publish(const Change& change) {
 Result<void> RecoveryFile::commit(const Change& change) {
     const std::scoped_lock lock(mutex_);
     TOPICFS_TRY(write_locked(change));
-    TOPICFS_TRY_ASSIGN(const File file, fs_.open(path_, O_RDWR));
+    TOPICFS_TRY_ASSIGN(const File file, open_file(fs_, path_, O_RDWR));
     TOPICFS_TRY(fs_.fdatasync(file));
     durable_slot_ ^= 1;
     return {};
@@ -73,7 +73,7 @@ Result<void> RecoveryFile::write_locked(const Change& change) {
     RecoveryPoint next = point_;
     change(next);
     next.sequence = point_.sequence + 1;
-    TOPICFS_TRY_ASSIGN(const File file, fs_.open(path_, O_RDWR));
+    TOPICFS_TRY_ASSIGN(const File file, open_file(fs_, path_, O_RDWR));
     const std::uint64_t at = (durable_slot_ ^ 1) * kRecoverySlotStrideBytes;
     TOPICFS_TRY(write_at(fs_, file, encode_recovery_slot(next), at));
     point_ = next;

@@ -15,7 +15,8 @@ namespace topicfs {
 
 Segment::Segment(FileSystem& fs, const std::string& directory, Position base, Codec name_codec, std::uint64_t bytes,
                  std::uint64_t disk_bytes, Access access)
-    : fs_(fs),
+    : SpareFile(2),  // with the index
+      fs_(fs),
       base_(base),
       path_(directory + "/" + segment_file_name(base, name_codec)),
       index_path_(directory + "/" + index_file_name(base)),
@@ -23,6 +24,16 @@ Segment::Segment(FileSystem& fs, const std::string& directory, Position base, Co
       bytes_(bytes),
       synced_bytes_(bytes),
       disk_bytes_(disk_bytes) {}
+
+Segment::~Segment() {
+    fs_.spare_files().remove(*this);
+}
+
+// Under files_mutex_: what is kept open from now on.
+void Segment::keep_locked(std::shared_ptr<Files> files) {
+    files_ = std::move(files);
+    files_ ? fs_.spare_files().add(*this) : fs_.spare_files().remove(*this);
+}
 
 Segment::Files::~Files() {
     if (segment) {
@@ -34,9 +45,9 @@ Result<std::shared_ptr<Segment>> Segment::create(FileSystem& fs, const std::stri
                                                  Codec codec) {
     auto segment = std::make_shared<Segment>(fs, directory, base, codec, 0, 0, Access::kReadWrite);
     auto files = std::make_shared<Files>(fs);
-    TOPICFS_TRY_ASSIGN(files->segment, fs.open(segment->path_, O_RDWR | O_CREAT | O_TRUNC));
+    TOPICFS_TRY_ASSIGN(files->segment, open_file(fs, segment->path_, O_RDWR | O_CREAT | O_TRUNC));
     TOPICFS_TRY_ASSIGN(files->index, SegmentIndex::create(fs, segment->index_path_, base));
-    segment->files_ = std::move(files);
+    segment->keep_locked(std::move(files));  // There is nobody else yet.
     return segment;
 }
 
@@ -62,7 +73,7 @@ Result<std::shared_ptr<Segment::Files>> Segment::open_files_locked(bool rebuild_
     const bool read_only = access_ == Access::kRead;
     const auto index_access = read_only ? SegmentIndex::Access::kRead : SegmentIndex::Access::kReadWrite;
     auto files = std::make_shared<Files>(fs_);
-    TOPICFS_TRY_ASSIGN(files->segment, fs_.open(path_, read_only ? O_RDONLY : O_RDWR));
+    TOPICFS_TRY_ASSIGN(files->segment, open_file(fs_, path_, read_only ? O_RDONLY : O_RDWR));
     SegmentIndex::Opened opened;
     if (!rebuild_index) {
         auto found = SegmentIndex::open(fs_, index_path_, base_, bytes(), index_access);
@@ -82,7 +93,7 @@ Result<std::shared_ptr<Segment::Files>> Segment::open_files_locked(bool rebuild_
     files->index = std::move(opened.index);
     entries_.store(opened.count, std::memory_order_release);
     const std::scoped_lock lock(files_mutex_);
-    files_ = files;
+    keep_locked(files);
     if (rebuild_index) {
         first_known_.reset();
         last_known_.reset();
@@ -99,6 +110,7 @@ Result<void> Segment::rebuild_index(const std::shared_ptr<Files>& seen) {
         }
     }
     log_warning(index_path_ + ": an entry is wrong; the index is rebuilt from the segment");
+    fs_.spare_files().remove(*this);  // until it was opened again
     TOPICFS_TRY(open_files_locked(true));
     return {};
 }
@@ -267,7 +279,7 @@ Result<void> Segment::append_batch(const BatchHeader& header, std::span<const st
         // There was no room for it when it was opened; perhaps there is now.
         {
             const std::scoped_lock locks(append_mutex_, files_mutex_);
-            files_.reset();
+            keep_locked(nullptr);
         }
         TOPICFS_TRY_ASSIGN(opened, files());
         if (!opened->index->is_file()) {
@@ -279,7 +291,9 @@ Result<void> Segment::append_batch(const BatchHeader& header, std::span<const st
     {
         // What is written keeps its descriptor until it is synced, so that no error of the write-back goes unseen.
         const std::scoped_lock files_lock(files_mutex_);
-        files_ = files_ ? files_ : opened;
+        if (!files_) {
+            keep_locked(opened);
+        }
         current = files_;
     }
     TOPICFS_TRY(drop_tail_locked(*current));
@@ -330,12 +344,16 @@ Result<void> Segment::sync(bool index_too) {
     if (index_too) {
         TOPICFS_TRY(opened->index->sync());
     }
-    note_synced(upto);
-    return {};
+    return note_synced(upto);
 }
 
-void Segment::note_synced(std::uint64_t bytes) {
-    synced_bytes_.store(bytes, std::memory_order_release);
+Result<void> Segment::note_synced(std::uint64_t bytes) {
+    const std::scoped_lock lock(append_mutex_);
+    if (sync_error_) {
+        return *sync_error_;
+    }
+    synced_bytes_.store(std::max(bytes, synced_bytes()), std::memory_order_release);
+    return {};
 }
 
 Result<std::optional<Segment::Origin>> Segment::origin() {
@@ -354,8 +372,30 @@ void Segment::close_idle() {
     const std::scoped_lock lock(append_mutex_);
     if (synced_bytes() == bytes()) {
         const std::scoped_lock files_lock(files_mutex_);
-        files_.reset();
+        keep_locked(nullptr);
     }
+}
+
+bool Segment::let_go(Effort effort) {
+    const std::unique_lock lock(append_mutex_, std::try_to_lock);
+    const std::unique_lock files_lock(files_mutex_, std::try_to_lock);
+    if (!lock.owns_lock() || !files_lock.owns_lock() || !files_ || files_.use_count() > 1 || sync_error_) {
+        return false;
+    }
+    if (synced_bytes() != bytes()) {
+        if (effort == Effort::kClose) {
+            return false;
+        }
+        auto synced = fs_.fdatasync(files_->segment);
+        synced = synced ? files_->index->sync() : std::move(synced);
+        if (!synced) {
+            sync_error_ = std::move(synced).error();
+            return false;
+        }
+        synced_bytes_.store(bytes(), std::memory_order_release);
+    }
+    files_.reset();
+    return true;
 }
 
 bool Segment::is_open() const {

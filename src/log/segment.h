@@ -5,7 +5,8 @@
 // one.
 //
 // Threads: any thread may read; append_batch() and sync() are the sealer's and the flusher's, one at a time each. Files
-// are opened at first use and closed by close_idle() when nothing unsynced needs their descriptor.
+// are opened at first use and closed by close_idle() when nothing unsynced needs their descriptor; and where
+// descriptors are few (io/spare_files.h), after a sync.
 #pragma once
 
 #include "format/batch.h"
@@ -21,7 +22,7 @@
 
 namespace topicfs {
 
-class Segment {
+class Segment final : public SpareFile {
 public:
     enum class Access { kRead, kReadWrite };
 
@@ -32,6 +33,10 @@ public:
     // Makes the files of an empty one. Their names are durable once the directory is synced.
     static Result<std::shared_ptr<Segment>> create(FileSystem& fs, const std::string& directory, Position base,
                                                    Codec codec);
+
+    ~Segment();
+    Segment(const Segment&) = delete;
+    Segment& operator=(const Segment&) = delete;
 
     Position base() const { return base_; }
     std::uint64_t bytes() const { return bytes_.load(std::memory_order_acquire); }
@@ -83,8 +88,8 @@ public:
     Result<void> drop_tail();
     // What append_batch has published before is durable on return; the index too with `index_too`.
     Result<void> sync(bool index_too);
-    // The same by somebody else's syncfs, up to `bytes`.
-    void note_synced(std::uint64_t bytes);
+    // The same by somebody else's syncfs, up to `bytes`. The error of a sync that failed before, as sync() gives it.
+    Result<void> note_synced(std::uint64_t bytes);
 
     // The codec and the first time of its first batch; nothing while it is empty.
     struct Origin {
@@ -94,6 +99,7 @@ public:
     Result<std::optional<Origin>> origin();
 
     void close_idle();
+    bool let_go(Effort effort) override;
     bool is_open() const;
 
 private:
@@ -107,6 +113,7 @@ private:
     };
     Result<std::shared_ptr<Files>> files();
     Result<std::shared_ptr<Files>> open_files_locked(bool rebuild_index);
+    void keep_locked(std::shared_ptr<Files> files);
     Result<void> drop_tail_locked(Files& opened);
     // After the index proved wrong; does nothing where somebody else did it since `seen`.
     Result<void> rebuild_index(const std::shared_ptr<Files>& seen);
@@ -129,8 +136,9 @@ private:
     };
     std::optional<Numbered> first_known_;  // by files_mutex_, as is the next
     std::optional<Numbered> last_known_;
-    bool has_tail_ = false;  // by append_mutex_: there may be something behind bytes()
-    bool rebuilt_ = false;   // by append_mutex_: the index was rebuilt by this process, a second time is of no use
+    bool has_tail_ = false;            // by append_mutex_: there may be something behind bytes()
+    std::optional<Error> sync_error_;  // by append_mutex_: of the sync before the files were to be closed
+    bool rebuilt_ = false;  // by append_mutex_: the index was rebuilt by this process, a second time is of no use
     std::atomic<std::uint64_t> entries_{0};
     std::atomic<std::uint64_t> bytes_;
     std::atomic<std::uint64_t> synced_bytes_;

@@ -37,14 +37,14 @@ SegmentIndex::~SegmentIndex() {
 }
 
 Result<std::unique_ptr<SegmentIndex>> SegmentIndex::create(FileSystem& fs, const std::string& path, Position base) {
-    TOPICFS_TRY_ASSIGN(File file, fs.open(path, O_RDWR | O_CREAT | O_TRUNC));
+    TOPICFS_TRY_ASSIGN(File file, open_file(fs, path, O_RDWR | O_CREAT | O_TRUNC));
     TOPICFS_TRY(write_at(fs, file, encode_index_header({base}), 0));
     return std::make_unique<SegmentIndex>(fs, std::move(file));
 }
 
 Result<SegmentIndex::Opened> SegmentIndex::open(FileSystem& fs, const std::string& path, Position base,
                                                 std::uint64_t segment_bytes, Access access) {
-    TOPICFS_TRY_ASSIGN(File file, fs.open(path, access == Access::kRead ? O_RDONLY : O_RDWR));
+    TOPICFS_TRY_ASSIGN(File file, open_file(fs, path, access == Access::kRead ? O_RDONLY : O_RDWR));
     auto index = std::make_unique<SegmentIndex>(fs, std::move(file));
     std::array<std::byte, kIndexHeaderBytes> block;
     TOPICFS_TRY_ASSIGN(const std::size_t have, read_at(fs, index->file_, block, 0));
@@ -106,7 +106,7 @@ Result<SegmentIndex::Opened> SegmentIndex::rebuild(FileSystem& fs, const std::st
         return Opened{std::make_unique<SegmentIndex>(fs, std::move(entries)), count};
     }
     TOPICFS_TRY(std::move(stored));
-    TOPICFS_TRY_ASSIGN(File file, fs.open(path, O_RDWR));
+    TOPICFS_TRY_ASSIGN(File file, open_file(fs, path, O_RDWR));
     return Opened{std::make_unique<SegmentIndex>(fs, std::move(file)), count};
 }
 

@@ -145,7 +145,11 @@ bool GrowthWatch::arm_locked(Key key, Watched& watched) {
     if (!head) {
         return false;
     }
-    const std::string path = "/proc/self/fd/" + std::to_string(head->file().fd.get());
+    const auto file = head->file();
+    if (!file) {
+        return false;
+    }
+    const std::string path = "/proc/self/fd/" + std::to_string((*file)->fd.get());
     const int descriptor = ::inotify_add_watch(events_.get(), path.c_str(), IN_MODIFY | IN_ONESHOT);
     if (descriptor < 0) {
         return false;
@@ -255,7 +259,7 @@ std::vector<GrowthWatch::Look> GrowthWatch::take_due(std::int64_t now) {
     std::vector<Look> looks;
     const std::scoped_lock lock(mutex_);
     while (!due_.empty() && due_.begin()->first <= now) {
-        const Key key = due_.begin()->second;
+        PartitionLog* const key = due_.begin()->second;
         const auto found = watched_.find(key);
         Look partition = found->second.partition.lock();
         set_due_locked(key, found->second, 0);
@@ -272,7 +276,7 @@ std::vector<GrowthWatch::Look> GrowthWatch::take_due(std::int64_t now) {
 void GrowthWatch::look_at(const Look& partition) {
     const auto log_end = partition->end();
     if (!log_end) {
-        log_error(log_end.error().message());
+        partition->note_failed(PartitionLog::Work::kLook, log_end.error());
         const std::scoped_lock lock(mutex_);
         if (const auto found = watched_.find(partition.get()); found != watched_.end()) {
             set_due_locked(partition.get(), found->second, now_us() + kUnarmedLookUs);
@@ -284,7 +288,9 @@ void GrowthWatch::look_at(const Look& partition) {
         partition->tell_waiters();  // First: somebody waits.
     }
     if (const auto seen = partition->observe(); !seen) {
-        log_error(seen.error().message());
+        partition->note_failed(PartitionLog::Work::kLook, seen.error());
+    } else {
+        partition->note_done(PartitionLog::Work::kLook);
     }
     const bool waits_on = grown && partition->has_waiters();
     if (waits_on) {

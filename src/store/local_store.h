@@ -49,7 +49,7 @@ public:
     Result<std::string> store_setting(std::string_view key) const override;
     Result<void> set_store_setting(std::string_view key, std::string_view value) override;
     using Store::status_json;
-    Result<std::string> status_json(std::span<const StatusFact> facts) override;
+    Result<std::string> status_json(std::span<const StatusFact> more) override;
     Result<void> close() override;
 
     // Without maintenance threads: seals what is due (or all) and makes a checkpoint.

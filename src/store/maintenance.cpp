@@ -1,5 +1,6 @@
 #include "store/maintenance.h"
 
+#include "base/background.h"
 #include "base/log.h"
 
 #include <algorithm>
@@ -16,9 +17,11 @@ constexpr std::uint64_t kCheckpointBytes = 256u << 20;
 constexpr std::size_t kSyncEachMax = 16;
 constexpr std::int64_t kForever = INT64_MAX;
 
-void log_failure(const Result<void>& result) {
-    if (!result) {
-        log_error(result.error().message());
+void note_checkpoint(PartitionLog& partition, const Result<void>& result) {
+    if (result) {
+        partition.note_done(PartitionLog::Work::kCheckpoint);
+    } else {
+        partition.note_failed(PartitionLog::Work::kCheckpoint, result.error());
     }
 }
 
@@ -104,6 +107,7 @@ void Maintenance::flush_at(PartitionLog& partition, std::int64_t monotonic_ms) {
 }
 
 void Maintenance::run_sealer() {
+    become_background_thread();
     BatchBuilder builder;
     while (!seals_.stopped()) {
         const std::shared_ptr<PartitionLog> partition = seals_.pop(clock_, kForever);
@@ -112,14 +116,20 @@ void Maintenance::run_sealer() {
         }
         const auto sealed = partition->seal_due(builder);
         if (!sealed) {
-            log_error(sealed.error().message());
-        } else if ((sealed_bytes_ += *sealed) >= kCheckpointBytes) {
+            partition->note_failed(PartitionLog::Work::kSeal, sealed.error());
+            continue;
+        }
+        if (*sealed > 0) {
+            partition->note_done(PartitionLog::Work::kSeal);
+        }
+        if ((sealed_bytes_ += *sealed) >= kCheckpointBytes) {
             flushes_.wake();
         }
     }
 }
 
 void Maintenance::run_flusher() {
+    become_background_thread();
     std::int64_t next = clock_.monotonic_ms() + kCheckpointIntervalMs;
     while (!flushes_.stopped()) {
         if (const auto partition = flushes_.pop(clock_, next)) {
@@ -145,7 +155,7 @@ void Maintenance::checkpoint(const Partitions& partitions) {
                  [](const auto& partition) { return partition->needs_checkpoint(); });
     if (dirty.size() <= kSyncEachMax) {
         for (const auto& partition : dirty) {
-            log_failure(partition->checkpoint());
+            note_checkpoint(*partition, partition->checkpoint());
         }
         return;
     }
@@ -156,7 +166,9 @@ void Maintenance::checkpoint(const Partitions& partitions) {
     }
     auto synced = dirty.front()->sync_file_system();
     for (std::size_t i = 0; synced && i < dirty.size(); ++i) {
-        log_failure(dirty[i]->publish_checkpoint(checkpoints[i]));
+        if (const auto published = dirty[i]->publish_checkpoint(checkpoints[i]); !published) {
+            note_checkpoint(*dirty[i], published);
+        }
     }
     if (synced) {
         synced = dirty.front()->sync_file_system();
@@ -165,7 +177,7 @@ void Maintenance::checkpoint(const Partitions& partitions) {
         if (!synced) {
             dirty[i]->fail(synced.error());
         } else if (checkpoints[i].sequence != 0) {
-            log_failure(dirty[i]->finish_checkpoint(checkpoints[i]));
+            note_checkpoint(*dirty[i], dirty[i]->finish_checkpoint(checkpoints[i]));
         }
     }
 }

@@ -11,7 +11,7 @@
 //   once that is there.
 //
 // What the points mean:
-// - A view begins and ends between records. A record is as old as its first byte.
+// - A view begins and ends between records. A record is as old as its last byte.
 // - A moment: the first record at or after it. Before the log start: the log start.
 // - An offset: where that record begins. Before the log start, as FROM and as TO: kNotFound, so nobody is given less
 //   than he asked for unawares.
@@ -20,7 +20,7 @@
 // - `-N`: as many whole records before `end`; the log start where there are fewer. An unfinished last one is shown by
 //   `@-N` beside them.
 // - Without TO the view goes to the log end, an unfinished record included, and grows. A TO before FROM is no error:
-//   such a view is empty.
+//   such a view is empty. A TO that is a moment hides an unfinished record: it can only be whole later.
 // In a byte log each byte is a record, and an offset is a position.
 //
 // What is shown is never taken back: no byte is shown that could turn out to lie behind TO. While TO is not decided all
@@ -28,8 +28,8 @@
 // be decided behind TO; then nothing about it changes any more, whatever is appended and however the clock is set. A TO
 // that is a moment is decided when the log's own times have reached it, or when the clock has: then the log is told
 // that what comes is later. The clock alone says nothing, as it may have been set back. So a view is complete some
-// milliseconds after its TO has passed (Partition::bound_of has the figures), and later if the record that was begun
-// before TO is not finished yet: it belongs to the view. In a store that is read only the log must reach TO itself.
+// milliseconds after its TO has passed (Partition::bound_of has the figures). In a store that is read only the log must
+// reach TO itself.
 //
 // Threads: any. What is not complete is looked up again by each range(), one caller at a time; the cost does not grow
 // with the data. Ownership: keeps the Partition; the Store must outlive it.

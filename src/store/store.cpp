@@ -157,6 +157,7 @@ Result<void> LocalStore::remove_topic(std::string_view name) {
         topics_.erase(topics_.find(name));
         attributes_.mtime_ns = attributes_.ctime_ns = environment_.clock->now().value * 1'000'000;
     }
+    topic->removed();
     TOPICFS_TRY(sync_directory(fs_, kTopicsDirectory));
     if (const auto removed = remove_tree(gone); !removed) {
         log_warning(removed.error().message() + "; the rest goes at the next start");

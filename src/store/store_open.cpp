@@ -167,7 +167,7 @@ Result<bool> LocalStore::is_ours() {
 }
 
 Result<void> LocalStore::take_lock() {
-    TOPICFS_TRY_ASSIGN(lock_, fs_.open(kLockFileName, O_RDWR | O_CREAT));
+    TOPICFS_TRY_ASSIGN(lock_, open_file(fs_, kLockFileName, O_RDWR | O_CREAT));
     TOPICFS_TRY_ASSIGN(const bool ours, fs_.try_lock(lock_));
     if (!ours) {
         return refusal(ErrorCode::kBusy, "another topicfs has this store open");
@@ -269,7 +269,7 @@ Result<void> LocalStore::save_state(bool clean) {
 // On a full disk: the file keeps the block it has, so that a store can be opened and closed there too. A power cut in
 // the middle of it leaves a damaged file, which load_state() takes for a power cut with default settings.
 Result<void> LocalStore::overwrite_state(const std::string& content) {
-    TOPICFS_TRY_ASSIGN(const File file, fs_.open(kStateFileName, O_WRONLY));
+    TOPICFS_TRY_ASSIGN(const File file, open_file(fs_, kStateFileName, O_WRONLY));
     TOPICFS_TRY(write_at(fs_, file, std::as_bytes(std::span(content)), 0));
     TOPICFS_TRY(fs_.truncate(file, content.size()));
     return fs_.fsync(file);

@@ -49,6 +49,7 @@ public:
     Result<std::shared_ptr<AppendFile>> append_file() override { return log_->append_file(); }
     void start_waiting(const std::shared_ptr<GrowthWaiter>& waiter) override { log_->start_waiting(waiter); }
     void stop_waiting(const std::shared_ptr<GrowthWaiter>& waiter) override { log_->stop_waiting(waiter); }
+    bool is_removed() const override { return log_->is_removed(); }
     Attributes attributes() const override;
     Result<void> change_attributes(const AttributesChange& change) override;
     std::uint64_t disk_bytes() const override { return log_->disk_bytes(); }
@@ -97,6 +98,8 @@ public:
     // Takes no appends any more, if it has no records.
     Result<bool> retire_if_empty();
     void reinstate();
+    // After that, once the removal cannot be taken back: who waits for growth is told.
+    void removed();
     // Is not changed any more: whoever still holds it must not write to what has its name now.
     void retire(std::string reason);
 

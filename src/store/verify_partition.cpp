@@ -181,7 +181,7 @@ Result<void> PartitionCheck::check_head(Position base) {
         return {};
     }
     head_base_ = head_base_ ? std::min(*head_base_, base) : base;
-    head_end_ = std::max(head_end_, base + (info.size - kHeadHeaderBytes));
+    head_end_ = std::max(head_end_, head_end(*header, info.size));
     return {};
 }
 

@@ -26,6 +26,7 @@ class FakeAppendFile final : public AppendFile {
 public:
     explicit FakeAppendFile(std::shared_ptr<FakeContext> context) : context_(std::move(context)) { ++context_->lent; }
     ~FakeAppendFile() override { --context_->lent; }
+    void close_fd() override {}
     FakeAppendFile(const FakeAppendFile&) = delete;
     FakeAppendFile& operator=(const FakeAppendFile&) = delete;
     int fd() const override { return fd_.get(); }
@@ -75,6 +76,11 @@ void FakePartition::tell_waiters() {
     for (const auto& waiter : told) {
         waiter->grown();
     }
+}
+
+void FakePartition::remove() {
+    removed_ = true;
+    tell_waiters();
 }
 
 Result<std::shared_ptr<AppendFile>> FakePartition::append_file() {

@@ -62,6 +62,9 @@ public:
     Result<std::shared_ptr<AppendFile>> append_file() override;
     void start_waiting(const std::shared_ptr<GrowthWaiter>& waiter) override;
     void stop_waiting(const std::shared_ptr<GrowthWaiter>& waiter) override;
+    bool is_removed() const override { return removed_; }
+    // As when its topic is removed.
+    void remove();
     Attributes attributes() const override;
     Result<void> change_attributes(const AttributesChange& change) override;
     std::uint64_t disk_bytes() const override { return 1000; }
@@ -77,6 +80,7 @@ private:
     const std::uint32_t number_;
     mutable std::mutex mutex_;
     Position start_;
+    std::atomic<bool> removed_{false};
     void tell_waiters();
 
     std::vector<std::byte> bytes_;

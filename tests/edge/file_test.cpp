@@ -81,6 +81,14 @@ TEST_CASE_METHOD(Fixture, "open: each reader has a node of its own, so that nobo
     CHECK(kernel.node(topic, "0") == first.node);
 }
 
+TEST_CASE_METHOD(Fixture, "open: the kernel's own, for an ioctl on an open file, is served at once") {
+    const OpenFile file = kernel.open_path("orders/0", O_RDONLY);
+    const Answer own = kernel.open_for_ioctl(file.node);
+    REQUIRE(own.error == 0);
+    kernel.release({file.node, own.as<fuse_open_out>().fh, 0});
+    CHECK(kernel.open(file.node, O_RDONLY, {1000, 1000, 78}).error == ESTALE);
+}
+
 TEST_CASE_METHOD(Fixture, "open: O_TRUNC of what has bytes is EPERM, also before the writer is sent on") {
     REQUIRE(kernel.write(open(O_WRONLY | O_TRUNC), "hello").error == 0);
     const std::uint64_t reader = kernel.node(topic, "0");

@@ -213,6 +213,21 @@ TEST_CASE_METHOD(Fixture, "+follow: the mount's end is the end of the file, for 
     CHECK(kernel.finish() == 0);
 }
 
+TEST_CASE_METHOD(Fixture, "+follow: the topic's removal is the end of the file, for who waits and who comes later") {
+    const OpenFile file = follow();
+    const std::uint64_t read = waiting_read(file);
+    const OpenFile polled = follow();
+    CHECK(poll(polled, 5) == 0);
+    partition->remove();
+    const Answer answer = kernel.receive(read);
+    CHECK(answer.error == 0);
+    CHECK(answer.text().empty());
+    CHECK(kernel.receive_poll_notice() == 5);
+    CHECK(kernel.read(file).text().empty());
+    CHECK(kernel.receive(kernel.send_read(file, 100, 0, O_NONBLOCK)).text().empty());
+    CHECK((poll(polled, 6) & POLLIN) != 0);
+}
+
 TEST_CASE_METHOD(Fixture, "+follow: a session that ends with reads that wait leaves nothing behind") {
     waiting_read(follow());
     waiting_read(follow());

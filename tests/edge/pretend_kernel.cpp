@@ -25,6 +25,9 @@ bool enlarge(int fd) {
     return size >= (2 << 20);
 }
 
+// O_LARGEFILE, which the C library has as 0: the kernel adds it to every open(2) of a 64-bit system.
+constexpr std::uint32_t kLargeFile = 0100000;
+
 }  // namespace
 
 Bytes to_bytes(std::string_view text) {
@@ -238,9 +241,13 @@ Answer PretendKernel::make_directory(std::uint64_t parent, std::string_view name
     return call(FUSE_MKDIR, parent, body(in, name), caller);
 }
 
+Answer PretendKernel::open_for_ioctl(std::uint64_t node) {
+    return call(FUSE_OPEN, node, body(fuse_open_in{}));
+}
+
 Answer PretendKernel::open(std::uint64_t node, int flags, const Caller& caller) {
     fuse_open_in in = {};
-    in.flags = static_cast<std::uint32_t>(flags);
+    in.flags = static_cast<std::uint32_t>(flags) | kLargeFile;
     return call(FUSE_OPEN, node, body(in), caller);
 }
 

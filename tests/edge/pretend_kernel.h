@@ -136,6 +136,8 @@ public:
     Answer make_directory(std::uint64_t parent, std::string_view name, std::uint32_t mode = 0755,
                           const Caller& caller = {}, std::uint32_t mask = 0);
     Answer open(std::uint64_t node, int flags, const Caller& caller = {});
+    // As at FS_IOC_GETFLAGS: by the kernel itself, not by open(2).
+    Answer open_for_ioctl(std::uint64_t node);
     // Opens as the kernel does: after ESTALE it walks the path again.
     OpenFile open_path(std::string_view path, int flags, const Caller& caller = {});
     Answer create(std::uint64_t parent, std::string_view name, int flags, std::uint32_t mode = 0644,

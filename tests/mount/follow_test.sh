@@ -285,5 +285,20 @@ for how in TERM lazy; do
     expect_same_file "$scratch/wanted" "$scratch/cat_$how"
     start_mount
 done
+say "the end of the topic is the end of the file"
+topic=gone
+t mkdir "$mnt/gone"
+follow cat_gone 'exec cat "$1"'
+cat=$follower
+follow poll_gone "exec python3 -c '${poller/os.read(fd, 1 << 20)/}' \"\$1\""
+poller_process=$follower
+wait_until 10 waiting_reads 1
+wait_until 10 grep -q ready "$scratch/poll_gone"
+t rmdir "$mnt/gone"
+ended_well "$cat" cat_gone
+ended_well "$poller_process" poll_gone
+expect_equal 0 "$(stat -c %s "$scratch/cat_gone")" "what was read"
+wait_until 10 waiting_reads 0
+
 stop_mount
 expect_status 0 "$TOPICFS" verify "$data"

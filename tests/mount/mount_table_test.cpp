@@ -13,7 +13,10 @@ TEST_CASE("Mount table: a line gives the mount point, type, source and device") 
     CHECK(table[0].parent_id == 35);
     CHECK(table[0].device_major == 0);
     CHECK(table[0].device_minor == 52);
+    CHECK(table[0].root == "/");
     CHECK(table[0].mount_point == "/mnt/topics");
+    CHECK(table[0].peer_group == 7);
+    CHECK(table[0].master_group == 2);
     CHECK(table[0].type == kFileSystemType);
     CHECK(table[0].source == "/var/lib/topicfs");
     CHECK(mount_option(table[0].super_options, "user_id") == "0");
@@ -47,6 +50,28 @@ TEST_CASE("Mount table: of several mounts at one place the one on top is found, 
     CHECK(find_mount(table, "/mnt")->source == "top");
     CHECK(find_mount(table, "/mnt/below")->source == "below");
     CHECK_FALSE(find_mount(table, "/mn").has_value());
+}
+
+TEST_CASE("Mount table: the other mounts of a file system are found, but not those that go together with it") {
+    const auto table = parse_mount_table(
+        "1 0 8:1 / / rw shared:1 - ext4 /dev/sda rw\n"
+        "2 1 0:9 / /peer rw shared:1 - ext4 /dev/sda rw\n"
+        "3 1 8:1 /srv /srv/slave rw shared:3 master:1 - ext4 /dev/sda rw\n"
+        "4 1 8:1 /srv /srv/second rw master:3 - ext4 /dev/sda rw\n"
+        "5 1 8:1 / /private rw - ext4 /dev/sda rw\n"
+        "10 1 0:52 / /srv/mnt rw shared:5 - fuse.topicfs /data rw\n"
+        "11 2 0:52 / /peer/srv/mnt rw shared:5 - fuse.topicfs /data rw\n"
+        "12 3 0:52 / /srv/slave/mnt rw master:5 - fuse.topicfs /data rw\n"
+        "13 4 0:52 / /srv/second/mnt rw master:5 - fuse.topicfs /data rw\n"
+        "14 5 0:52 / /private/srv/mnt rw shared:5 - fuse.topicfs /data rw\n"
+        "15 1 0:52 /orders /bound rw shared:5 - fuse.topicfs /data rw\n"
+        "16 2 0:52 / /peer/other rw shared:5 - fuse.topicfs /data rw\n"
+        "17 1 0:53 / /another rw shared:6 - fuse.topicfs /data2 rw\n");
+    std::vector<std::uint64_t> ids;
+    for (const MountEntry& other : find_other_mounts(table, *find_mount(table, "/srv/mnt"))) {
+        ids.push_back(other.id);
+    }
+    CHECK(ids == std::vector<std::uint64_t>{14, 15, 16});
 }
 
 TEST_CASE("Mount table: a path is inside a directory by whole names") {

@@ -21,6 +21,18 @@ works() {
 }
 content_is() { expect_equal "$1" "$(t cat "$2")" "content of $2"; }
 
+say "attributes of inodes are not to be had, as on many file systems"
+if command -v lsattr >/dev/null; then
+    for name in orders/0 orders orders/.config/segment.ms; do
+        if t lsattr -d "$mnt/$name" >"$scratch/out" 2>"$scratch/err"; then
+            fail "lsattr of $name says: $(cat "$scratch/out")"
+        fi
+        grep -qE 'Inappropriate ioctl|not supported' "$scratch/err" || fail "lsattr of $name: $(cat "$scratch/err")"
+    done
+else
+    say "lsattr is not installed: it is not tried"
+fi
+
 say "what was appended stays as it is"
 refuses EPERM 'echo new > "$mnt/orders/0"'
 refuses EPERM ': > "$mnt/orders/0"'

@@ -50,6 +50,37 @@ expect_same_file "$scratch/wanted" "$scratch/read"
 exec 5<&-
 wait_until 30 daemon_is_gone "$daemon"
 
+say "a mount that is bind-mounted elsewhere is refused at once; lazy, it says what still holds it"
+start_mount
+mkdir "$scratch/bound"
+t mount --bind "$mnt/orders" "$scratch/bound"
+seconds_max=10 expect_status 1 "$TOPICFS" umount "$mnt"
+grep -q "orders of it is mounted at $scratch/bound too" "$scratch/err" || fail "not shown: $(cat "$scratch/err")"
+is_mounted || fail "unmounted although it is bind-mounted elsewhere"
+seconds_max=10 expect_status 0 "$TOPICFS" umount --lazy "$mnt"
+grep -q "mounted at $scratch/bound too" "$scratch/err" || fail "not shown: $(cat "$scratch/err")"
+is_not_mounted || fail "still mounted"
+expect_same_file "$scratch/wanted" "$scratch/bound/0"
+t umount "$scratch/bound"
+wait_until 30 daemon_is_gone "$daemon"
+
+say "a mount that others got by propagation goes with it, and is no reason to refuse"
+mkdir "$scratch/shared" "$scratch/peer"
+t mount --bind "$scratch/shared" "$scratch/shared"
+t mount --make-private "$scratch/shared"
+t mount --make-shared "$scratch/shared"
+t mount --bind "$scratch/shared" "$scratch/peer"
+mkdir "$scratch/shared/mnt"
+mnt_before=$mnt
+mnt=$scratch/shared/mnt
+start_mount
+is_mounted "$scratch/peer/mnt" || fail "it was not propagated"
+stop_mount
+is_not_mounted "$scratch/peer/mnt" || fail "it stayed where it was propagated to"
+mnt=$mnt_before
+t umount "$scratch/peer"
+t umount "$scratch/shared"
+
 say "a dead mount is unmounted"
 start_mount
 kill_daemon KILL

@@ -45,12 +45,12 @@ Bytes with_field(std::span<const std::byte> bytes, std::size_t at, T value, std:
 // `bytes` begins with a prologue: another version or an incompatible flag make it newer, and only where the checksum is
 // right; a compatible flag and the reserved fields change nothing.
 template <typename Decode>
-void check_versions(std::span<const std::byte> bytes, const Decode& decode) {
+void check_versions(std::span<const std::byte> bytes, const Decode& decode, std::uint16_t unknown_version = 2) {
     constexpr std::size_t kCrcAt = 4;
     constexpr std::size_t kVersionAt = 8;
     constexpr std::size_t kIncompatibleFlagsAt = 12;
     constexpr std::size_t kCompatibleFlagsAt = 16;
-    CHECK(decode(with_field<std::uint16_t>(bytes, kVersionAt, 2, kCrcAt)).error().code == ErrorCode::kNewerFormat);
+    CHECK(decode(with_field<std::uint16_t>(bytes, kVersionAt, unknown_version, kCrcAt)).error().code == ErrorCode::kNewerFormat);
     for (int bit = 0; bit < 32; ++bit) {
         const Bytes newer = with_field<std::uint32_t>(bytes, kIncompatibleFlagsAt, 1u << bit, kCrcAt);
         CHECK(decode(newer).error().code == ErrorCode::kNewerFormat);

@@ -273,3 +273,66 @@ TEST_CASE("BatchCache: another budget is in force at once") {
     cache.load_ahead(segment, Position{1}, 1000, load);
     CHECK(cache.bytes() == 0);
 }
+
+TEST_CASE("BatchCache: what was passed goes, but for what reaches further and what nobody asked for yet") {
+    CacheFixture fixture;
+    BatchCache cache(1 << 20);
+    const auto segment = fixture.segment();
+    const auto other = fixture.segment();
+    std::vector<std::uint64_t> loads;
+    const auto load_of = [&](std::uint64_t base) {
+        return [&loads, base]() -> Result<Segment::Decoded> {
+            loads.push_back(base);
+            Segment::Decoded batch = batch_of(100);
+            batch.entry.base_position = Position{base};
+            batch.entry.raw_bytes = 100;
+            return batch;
+        };
+    };
+    for (const std::uint64_t base : {0U, 100U, 200U, 400U}) {
+        REQUIRE(cache.get(segment, Position{base}, load_of(base)));
+        REQUIRE(cache.get(other, Position{base}, load_of(base)));
+    }
+    cache.load_ahead(segment, Position{300}, 100, load_of(300));
+    cache.drop_passed(segment, Position{50}, Position{450});
+    loads.clear();
+    for (const std::uint64_t base : {0U, 100U, 200U, 300U, 400U}) {
+        REQUIRE(cache.get(segment, Position{base}, load_of(base)));
+    }
+    CHECK(loads == std::vector<std::uint64_t>{0, 100, 200});
+    REQUIRE(cache.get(other, Position{100}, load_of(100)));
+    CHECK(loads.size() == 3);
+}
+
+TEST_CASE("BatchCache: a reader does not wait for ever for what is loaded ahead") {
+    CacheFixture fixture;
+    BatchCache cache(1 << 20);
+    const auto segment = fixture.segment();
+    std::mutex slow;
+    std::atomic<bool> is_loading = false;
+    std::unique_lock hold(slow);
+    const bool fails = GENERATE(false, true);
+    std::thread ahead([&] {
+        cache.load_ahead(segment, Position{0}, 100, [&]() -> Result<Segment::Decoded> {
+            is_loading = true;
+            is_loading.notify_all();
+            const std::scoped_lock lock(slow);
+            if (fails) {
+                return make_error(ErrorCode::kDamaged, "read", "p", "a test");
+            }
+            return batch_of(100);
+        });
+    });
+    is_loading.wait(false);
+    const auto load = []() -> Result<Segment::Decoded> { return batch_of(100); };
+    const auto batch = cache.get(segment, Position{0}, load);  // returns, though the other is still at it
+    hold.unlock();
+    ahead.join();
+    REQUIRE(batch);
+    CHECK(*cache.get(segment, Position{0}, load) == *batch);
+    CHECK(cache.bytes() == (*batch)->memory_bytes());
+    // What was loaded ahead does not count for ever.
+    CHECK(cache.has_room_ahead());
+    cache.set_bytes_max(0);
+    CHECK(cache.bytes() == 0);
+}

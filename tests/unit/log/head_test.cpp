@@ -2,6 +2,7 @@
 
 #include "log/layout.h"
 #include "support/bytes.h"
+#include "support/fault_file_system.h"
 #include "support/temporary_directory.h"
 
 #include <catch2/catch.hpp>
@@ -44,7 +45,7 @@ TEST_CASE("Head: an empty one ends where it begins") {
     CHECK(head->header().created == TimestampMs{7});
     CHECK(*head->end() == Position{100});
     CHECK(read(*head, 100, 10).empty());
-    CHECK(std::filesystem::file_size(fixture.path()) == kHeadHeaderBytes);
+    CHECK(std::filesystem::file_size(fixture.path()) == kHeadDataAt);
 }
 
 TEST_CASE("Head: positions count from its base") {
@@ -56,7 +57,7 @@ TEST_CASE("Head: positions count from its base") {
     CHECK(read(*head, 103, 10) == "lo");
     CHECK(read(*head, 105, 10).empty());
     CHECK(read(*head, 900, 10).empty());
-    CHECK(read_file(fixture.path()).substr(kHeadHeaderBytes) == "hello");
+    CHECK(read_file(fixture.path()).substr(kHeadDataAt) == "hello");
 }
 
 TEST_CASE("Head: what others append to the file is seen at once, and appends go behind it") {
@@ -100,4 +101,50 @@ TEST_CASE("Head: the end can be set, and what was punched reads as zeros") {
     CHECK(*head->end() == Position{50'000});
     CHECK(*head->first_data(Position{40'000}) == Position{50'000});
     CHECK(*head->first_hole(Position{60'000}) == Position{50'000});
+}
+
+TEST_CASE("Head: where descriptors are few its own is closed, once it is synced, and opened again when it is used") {
+    HeadFixture fixture;
+    FaultFileSystem fs(*fixture.fs);
+    const auto head = *Head::open(fs, "p", Position{100}, Head::Access::kReadAppend);
+    REQUIRE(head->append(to_bytes("hello")));
+    CHECK_FALSE(head->let_go(Head::Effort::kClose));
+    {
+        const auto in_use = head->file();
+        CHECK_FALSE(head->let_go(Head::Effort::kSync));
+    }
+    CHECK(head->is_open());
+    CHECK(fs.spare_files().let_go());
+    CHECK_FALSE(head->is_open());
+    CHECK(fs.calls("fdatasync") == 1);
+
+    REQUIRE(head->append(to_bytes(" there")));
+    CHECK(head->is_open());
+    CHECK(read(*head, 100, 20) == "hello there");
+    REQUIRE(head->sync());
+    CHECK(fs.spare_files().let_go());
+    CHECK(*head->end() == Position{111});
+    CHECK(head->let_go(Head::Effort::kClose));
+}
+
+TEST_CASE("Head: a sync that fails before the descriptor is to be closed is the next sync's failure") {
+    HeadFixture fixture;
+    FaultFileSystem fs(*fixture.fs);
+    const auto head = *Head::open(fs, "p", Position{100}, Head::Access::kReadAppend);
+    REQUIRE(head->append(to_bytes("hello")));
+    fs.set({"fdatasync"});
+    CHECK_FALSE(fs.spare_files().let_go());
+    CHECK(head->is_open());
+    const auto synced = head->sync();
+    REQUIRE_FALSE(synced);
+    CHECK(is_errno(synced.error(), EIO));
+    CHECK(fs.calls("fdatasync") == 1);
+    CHECK_FALSE(fs.spare_files().let_go());
+}
+
+TEST_CASE("Head: one that is open for reading keeps its descriptor") {
+    HeadFixture fixture;
+    const auto head = fixture.open(Head::Access::kRead);
+    CHECK_FALSE(fixture.fs->spare_files().let_go());
+    CHECK(head->is_open());
 }

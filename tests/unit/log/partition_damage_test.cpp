@@ -155,7 +155,7 @@ TEST_CASE("PartitionLog: damage in segments survives the loss of the recovery fi
     std::filesystem::remove(fixture.recovery_path());
     // Head has no copy of what is sealed.
     const std::string head = read_file(fixture.head_path());
-    std::filesystem::resize_file(fixture.head_path(), kHeadHeaderBytes);
+    std::filesystem::resize_file(fixture.head_path(), kHeadDataAt);
     std::filesystem::resize_file(fixture.head_path(), head.size() - 5);
     overwrite(fixture.head_path(), head.size() - 5, "tail\n");
     fixture.open(GENERATE(false, true));

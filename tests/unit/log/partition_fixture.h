@@ -63,14 +63,10 @@ public:
     Found at_time(TimestampMs time) const {
         const auto first = std::lower_bound(times_.begin(), times_.end(), time);
         const auto position = static_cast<std::uint64_t>(first - times_.begin());
-        const auto end = std::lower_bound(ends_.begin(), ends_.end(), position);
-        if (position == 0) {
-            return {Position{0}, Offset{0}};
-        }
-        if (position == bytes_.size() || end == ends_.end()) {
-            return {Position{bytes_.size()}, Offset{records()}};
-        }
-        return {Position{*end}, Offset{static_cast<std::uint64_t>(end - ends_.begin()) + 1}};
+        // The record that this byte is of: behind the last that ends before it.
+        const auto ended = std::upper_bound(ends_.begin(), ends_.end(), position) - ends_.begin();
+        const std::uint64_t begin = ended == 0 ? 0 : ends_[static_cast<std::size_t>(ended) - 1];
+        return {Position{begin}, Offset{static_cast<std::uint64_t>(ended)}};
     }
     TimestampMs time_of(std::size_t at) const { return times_[at]; }
 

@@ -134,22 +134,24 @@ TEST_CASE_METHOD(Times, "PartitionLog: bounds are noted at most once in ten mill
     CHECK(bound(begin + 5) == final_at(8));
 }
 
-TEST_CASE_METHOD(Times, "PartitionLog: a record belongs to the time at which it was begun") {
+TEST_CASE_METHOD(Times, "PartitionLog: a record belongs to the time at which it was whole") {
     append("one\nunfin");
-    clock.advance(1000);
-    CHECK(bound(begin + 1000) == open_at(9));
-    CHECK(log->find_time(begin + 1000)->position == Position{9});
+    CHECK(bound(begin + 1000) == open_at(4));
+    CHECK(log->find_time(begin + 1000)->position == Position{4});
     clock.advance(1000);
     append("ished");
-    CHECK(bound(begin + 1000) == open_at(14));
+    CHECK(bound(begin + 1000) == final_at(4));
+    CHECK(bound(begin + 2000) == open_at(4));
     const bool sealed = GENERATE(false, true);
     if (sealed) {
         seal_and_checkpoint();
-        clock.advance(1000);
     }
+    clock.advance(1000);
     append(" at last\nnext\n");
-    CHECK(bound(begin + 1000) == final_at(23));
-    CHECK(log->find_time(begin + 1000)->offset == Offset{2});
+    CHECK(bound(begin + 1000) == final_at(4));
+    CHECK(bound(begin + 2000) == final_at(4));
+    CHECK(log->find_time(begin + 2000)->offset == Offset{1});
+    CHECK(log->find_time(begin + 2001)->offset == Offset{3});
     CHECK(bound(begin) == final_at(0));
 }
 

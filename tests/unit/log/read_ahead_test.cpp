@@ -25,6 +25,7 @@ struct AheadFixture {
     explicit AheadFixture(Codec codec, std::size_t count) : batches(count) {
         partition.settings.compression_type = codec;
         partition.read_ahead = &ahead;
+        partition.cache.set_ahead_patience(std::chrono::minutes(1));
         partition.restart();
         for (std::size_t i = 0; i < count; ++i) {
             partition.append(batch(i));

@@ -196,6 +196,24 @@ TEST_CASE("Recovery: a damaged head header is written anew, the bytes stay") {
     check_goes_on(fixture, lines(30));
 }
 
+TEST_CASE("Recovery: a head of version 1 is gone on with, its header damaged or not") {
+    PartitionFixture fixture(small());
+    fixture.append(lines(30));
+    fixture.kill();
+    const auto header = encode_head_header({Position{0}, TimestampMs{1}, kHeadDataAtOfVersion1});
+    const std::string block(reinterpret_cast<const char*>(header.data()), header.size());
+    write_file(fixture.head_path(), block + lines(30));
+    if (GENERATE(false, true)) {
+        overwrite(fixture.head_path(), 3, "damage");
+    }
+    fixture.open();
+    check_whole(fixture, lines(30));
+    fixture.append("more\n");
+    CHECK(read_file(fixture.head_path()).substr(kHeadDataAtOfVersion1) == lines(30) + "more\n");
+    fixture.restart();
+    check_goes_on(fixture, lines(30) + "more\n");
+}
+
 TEST_CASE("Recovery: a head that is missing is begun again where the segments end") {
     const bool power_was_cut = GENERATE(false, true);
     PartitionFixture fixture(small());
@@ -216,7 +234,7 @@ TEST_CASE("Recovery: a head that is shorter than what was sealed is extended, an
     fixture.append_batches({lines(1000), lines(10, 'b')});
     REQUIRE(fixture.log->checkpoint());
     fixture.kill();
-    std::filesystem::resize_file(fixture.head_path(), GENERATE(4096u, 11'000u));
+    std::filesystem::resize_file(fixture.head_path(), GENERATE(kHeadDataAt, kHeadDataAt + 7'000));
     fixture.open(power_was_cut);
     check_whole(fixture, lines(1000) + lines(10, 'b'));
     check_goes_on(fixture, lines(1000) + lines(10, 'b'));
@@ -228,7 +246,7 @@ TEST_CASE("Recovery: synced bytes of head that are gone are damage, and their po
     fixture.append(synced);
     REQUIRE(fixture.log->sync());
     fixture.kill();
-    std::filesystem::resize_file(fixture.head_path(), kHeadHeaderBytes + 50);
+    std::filesystem::resize_file(fixture.head_path(), kHeadDataAt + 50);
     fixture.open(true);
     CHECK(fixture.log->end()->value == synced.size());
     CHECK((fixture.read(0, 1000) == lines(5)));
@@ -276,7 +294,7 @@ TEST_CASE("Recovery: a hole at head's end is cut after a power cut") {
     }
     REQUIRE(fixture.log->sync());
     fixture.kill();
-    std::filesystem::resize_file(fixture.head_path(), kHeadHeaderBytes + 8000 + 20'000);
+    std::filesystem::resize_file(fixture.head_path(), kHeadDataAt + 8000 + 20'000);
     fixture.open(true);
     check_whole(fixture, lines(800));
     check_goes_on(fixture, lines(800));
@@ -285,7 +303,7 @@ TEST_CASE("Recovery: a hole at head's end is cut after a power cut") {
 TEST_CASE("Recovery: a hole at the beginning of a log that was never synced leaves it empty") {
     PartitionFixture fixture(small());
     fixture.kill();
-    std::filesystem::resize_file(fixture.head_path(), kHeadHeaderBytes + 10'000);
+    std::filesystem::resize_file(fixture.head_path(), kHeadDataAt + 10'000);
     fixture.open(true);
     check_whole(fixture, "");
     check_goes_on(fixture, "");

@@ -150,6 +150,39 @@ TEST_CASE("Segment: what is not synced keeps its file open, what is can be close
     fixture.check_look_ups();
 }
 
+TEST_CASE("Segment: where descriptors are few its files are closed, once they are synced") {
+    SegmentFixture fixture;
+    fixture.append(3, 'a');
+    CHECK_FALSE(fixture.segment->let_go(Segment::Effort::kClose));
+    CHECK(fixture.fs.spare_files().let_go());
+    CHECK_FALSE(fixture.segment->is_open());
+    CHECK(fixture.segment->synced_bytes() == fixture.segment->bytes());
+    fixture.append(2, 'b');
+    fixture.check_look_ups();
+    CHECK(fixture.segment->is_open());
+    REQUIRE(fixture.segment->sync(true));
+    CHECK(fixture.segment->let_go(Segment::Effort::kClose));
+    fixture.check_look_ups();
+}
+
+TEST_CASE("Segment: a sync that fails before its files are to be closed is the next sync's failure") {
+    SegmentFixture fixture;
+    FaultFileSystem fs(*fixture.real);
+    REQUIRE(fs.make_directory("q"));
+    fixture.segment = *Segment::create(fs, "q", Position{SegmentFixture::kBase}, Codec::kNone);
+    fixture.append(3, 'a');
+    const std::uint64_t bytes = fixture.segment->bytes();
+    fs.set({"fdatasync"});
+    CHECK_FALSE(fs.spare_files().let_go());
+    CHECK(fixture.segment->is_open());
+    const auto noted = fixture.segment->note_synced(bytes);
+    REQUIRE_FALSE(noted);
+    CHECK(is_errno(noted.error(), EIO));
+    CHECK_FALSE(fixture.segment->sync(true));
+    CHECK(fixture.segment->synced_bytes() == 0);
+    fixture.segment.reset();
+}
+
 TEST_CASE("Segment: readers find each batch that is published while others are appended") {
     SegmentFixture fixture;
     fixture.append(1, 'a');

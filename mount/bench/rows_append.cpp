@@ -84,7 +84,7 @@ Result<Samples> against_file(Bench& bench, FileRow row) {
     TOPICFS_TRY_ASSIGN(Samples samples,
                        bench.in_turns([&] { return append_and_settle(bench, mount, row.work, row.writers); },
                                       [&] { return append_to_file(bench, row.work, row.writers); }));
-    samples.note = way_note(way);
+    samples.note = way_note((row.work.flags & O_DSYNC) != 0 ? "daemon" : way);
     return samples;
 }
 

@@ -13,9 +13,9 @@ namespace topicfs {
 
 // The block itself. Behind it is a hole up to where the raw bytes begin.
 inline constexpr std::size_t kHeadHeaderBytes = 4096;
-// Where raw bytes begin. Writes of a whole power of two are as well aligned in head as in a plain file, so that the page
-// cache holds each in one large folio: of those behind one block of 4 KiB it makes five or more of each 64 KiB, which
-// took a third of the speed (ext4, Linux 6.18).
+// Where raw bytes begin. Writes of a whole power of two are as well aligned in head as in a plain file, so that the
+// page cache holds each in one large folio: of those behind one block of 4 KiB it makes five or more of each 64 KiB,
+// which took a third of the speed (ext4, Linux 6.18).
 inline constexpr std::uint32_t kHeadDataAt = 65536;
 // In heads of version 1.
 inline constexpr std::uint32_t kHeadDataAtOfVersion1 = 4096;

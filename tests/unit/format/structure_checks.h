@@ -50,7 +50,8 @@ void check_versions(std::span<const std::byte> bytes, const Decode& decode, std:
     constexpr std::size_t kVersionAt = 8;
     constexpr std::size_t kIncompatibleFlagsAt = 12;
     constexpr std::size_t kCompatibleFlagsAt = 16;
-    CHECK(decode(with_field<std::uint16_t>(bytes, kVersionAt, unknown_version, kCrcAt)).error().code == ErrorCode::kNewerFormat);
+    CHECK(decode(with_field<std::uint16_t>(bytes, kVersionAt, unknown_version, kCrcAt)).error().code ==
+          ErrorCode::kNewerFormat);
     for (int bit = 0; bit < 32; ++bit) {
         const Bytes newer = with_field<std::uint32_t>(bytes, kIncompatibleFlagsAt, 1u << bit, kCrcAt);
         CHECK(decode(newer).error().code == ErrorCode::kNewerFormat);

@@ -220,6 +220,7 @@ TEST_CASE("BatchCache: a failure to load ahead is left to who reads") {
 TEST_CASE("BatchCache: who needs a batch that is being loaded ahead waits for it") {
     CacheFixture fixture;
     BatchCache cache(100'000);
+    cache.set_ahead_patience(std::chrono::minutes(1));
     const auto segment = fixture.segment();
     std::atomic<bool> loading{false};
     std::atomic<bool> asked{false};

@@ -6,6 +6,7 @@
 #include "format/recovery_point.h"
 #include "format/text_file.h"
 #include "format/times_entry.h"
+#include "format/unfinished_line.h"
 #include "io/file_system.h"
 #include "log/layout.h"
 #include "log/segment_scan.h"
@@ -26,7 +27,7 @@ namespace topicfs {
 const CommandSpec kDumpSpec = {
     "dump",
     "Show what a file of the store holds",
-    {{"FILE", "a segment, head, index, times, recovery or text file"}},
+    {{"FILE", "a segment, head, index, times, recovery or text file, or one of `unfinished`"}},
     {{"json", 0, nullptr, "one JSON object in place of a table; times in Unix milliseconds"}},
     "What kind of file it is, its name tells, else its content. Damage is shown in its\n"
     "place, and the exit status is then 1.\n",
@@ -192,6 +193,36 @@ Result<DumpReport> dump_recovery(const Dumped& what) {
     return report;
 }
 
+// What stands behind the chain's end is of earlier chains, or was never acknowledged: no damage.
+Result<DumpReport> dump_unfinished(const Dumped& what) {
+    constexpr std::uint64_t kShownBytesMax = std::uint64_t{1} << 30;
+    static constexpr std::array<const char*, 6> kKinds = {"", "begin", "more", "synced", "line", "placed"};
+    DumpReport report;
+    report.kind = "unfinished line";
+    report.rows_name = "frames";
+    report.columns = {"file_offset", "kind", "partition", "log_end", "placed", "data_bytes"};
+    TOPICFS_TRY_ASSIGN(const auto bytes, read_front(what, kShownBytesMax));
+    std::uint64_t generation = 0;
+    std::uint64_t at = 0;
+    for (std::uint32_t index = 0;; ++index) {
+        const auto frame = decode_unfinished_frame(std::span(bytes).subspan(at));
+        if (!frame || frame->index != index || (index > 0 && frame->generation != generation)) {
+            break;
+        }
+        generation = frame->generation;
+        report.row(at, at + frame->bytes(),
+                   {at, kKinds[static_cast<std::size_t>(frame->kind)],
+                    frame->partition ? DumpValue(std::uint64_t{*frame->partition}) : DumpValue("none"),
+                    frame->log_end.value, frame->placed, std::uint64_t{frame->data.size()}});
+        at += frame->bytes();
+    }
+    TOPICFS_TRY_ASSIGN(const UnfinishedLine line, decode_unfinished_file(bytes, false));
+    report.fact("size", what.size);
+    report.fact("line_bytes", std::uint64_t{line.bytes.size()});
+    report.fact("placed_bytes", line.placed);
+    return report;
+}
+
 // "topicfs-KIND VERSION" in the first line.
 std::string text_kind(std::string_view content) {
     constexpr std::string_view kPrefix = "topicfs-";
@@ -260,6 +291,9 @@ Result<DumpReport> dump(const Dumped& what, const std::string& name) {
     const std::string_view text(reinterpret_cast<const char*>(front.data()), front.size());
     if (!text_kind(text).empty() || name == "store" || name == "state" || name == "topic") {
         return dump_text_file(what, name);
+    }
+    if (text.starts_with("TFSU")) {
+        return dump_unfinished(what);
     }
     TOPICFS_TRY_ASSIGN(const auto kind, kind_by_content(what));
     if (!kind) {

@@ -213,6 +213,41 @@ public:
     virtual std::uint64_t disk_bytes() const = 0;
 };
 
+inline constexpr std::size_t kLineBytesMax = std::size_t{64} << 20;  // of a line for a whole topic, its delimiter too
+
+// Appends lines to a whole topic. Each line (what record.delimiter ends) goes to one partition: with key.separator set
+// by its key, to the one that Kafka's default partitioner picks among those that the topic has then; a line without a
+// key to the writer's own, which it got when it needed one, in turn with other writers. It keeps that one, so that its
+// lines stay in order; when 1 MiB or more went there and it was quiet for 20 ms or longer, it takes the next in turn:
+// so a merge by time has the lines in order all the same. The lines of a key are in order in its partition while the
+// topic has the same number of partitions.
+//
+// A writer may cut its lines anywhere: what stands behind the last delimiter is kept until the rest comes. It outlives
+// the death of the process: the next start writes it, with a delimiter added, as close() does.
+//
+// Calls of one writer wait for each other. A writer that is dropped without close() leaves what it kept to the next
+// start of the store.
+class TopicWriter {
+public:
+    virtual ~TopicWriter() = default;
+
+    // Lines never mix with what others append. Returns how many bytes are stored, or kept for the unfinished line: all,
+    // or fewer where there was no room for the rest, and the rest may be tried again. Where lines of one call go to
+    // several partitions and the disk becomes full on the way, some behind those bytes may have been stored too. kSystem
+    // (ENOSPC, EFBIG for a line over kLineBytesMax, …) where none were; some may have been stored all the same, but what
+    // was acknowledged before is neither lost nor stored twice. kNotPermitted where record.delimiter is none. kReadOnly
+    // after another failure, until the store is reopened.
+    virtual Result<std::size_t> append(std::span<const std::byte> bytes) = 0;
+
+    // All that this writer has appended is durable when this returns, an unfinished line too. With flush.messages=1 it
+    // is when append() has returned.
+    virtual Result<void> sync() = 0;
+
+    // Writes an unfinished line, with a delimiter. Where that fails the next start does it. Nothing can be appended
+    // after it, whatever it says; a second call does nothing.
+    virtual Result<void> close() = 0;
+};
+
 class Topic {
 public:
     virtual ~Topic() = default;
@@ -227,6 +262,10 @@ public:
     // Adds the next partition; kExists where `number` is there already, kInvalid where it would leave a gap. Durable on
     // return.
     virtual Result<std::shared_ptr<Partition>> add_partition(std::uint32_t number, const Attributes& attributes) = 0;
+
+    // For appending to the topic as a whole. kNotPermitted where record.delimiter is none: a byte log has no lines.
+    // kReadOnly.
+    virtual Result<std::shared_ptr<TopicWriter>> open_writer() = 0;
 
     virtual Attributes attributes() const = 0;
     virtual Result<void> change_attributes(const AttributesChange& change) = 0;
@@ -258,7 +297,7 @@ public:
     // As above, owned by the calling process's user, mode 0755.
     Result<std::shared_ptr<Topic>> create_topic(std::string_view name);
     // Only a topic without records: else kNotEmpty; kBusy where somebody has a partition's append_file() open for
-    // writing. Durable on return.
+    // writing, or open_writer(). Durable on return.
     virtual Result<void> remove_topic(std::string_view name) = 0;
 
     // Of the root of the tree.

@@ -146,6 +146,25 @@ Result<void> replace_file(FileSystem& fs, const std::string& path, std::string_v
     return sync_directory(fs, directory_of(path));
 }
 
+bool may_be_tried_again(const Error& error) {
+    if (error.code != ErrorCode::kSystem) {
+        return false;
+    }
+    switch (error.system_errno) {
+        case ENOSPC:
+        case EDQUOT:
+        case EFBIG:
+        case EINTR:
+        case EAGAIN:
+        case ENOMEM:
+        case EMFILE:
+        case ENFILE:
+            return true;
+        default:
+            return false;
+    }
+}
+
 bool is_errno(const Error& error, int system_errno) {
     return error.code == ErrorCode::kSystem && error.system_errno == system_errno;
 }

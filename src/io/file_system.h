@@ -145,6 +145,10 @@ Result<std::string> read_small_file(FileSystem& fs, const std::string& path, std
 // time.
 Result<void> replace_file(FileSystem& fs, const std::string& path, std::string_view content);
 
+// Whether a write that failed so has only met a lack of something (room, memory, descriptors, time), and can succeed
+// later. After any other error nothing is known of what the file holds.
+bool may_be_tried_again(const Error& error);
+
 // True for a kSystem error of that errno.
 bool is_errno(const Error& error, int system_errno);
 

@@ -16,23 +16,6 @@ namespace {
 
 constexpr std::size_t kNulScanBytes = 1u << 16;
 
-// After these nothing is known to be wrong with the file: the next append may well succeed.
-bool append_may_be_tried_again(const Error& error) {
-    switch (error.system_errno) {
-        case ENOSPC:
-        case EDQUOT:
-        case EFBIG:
-        case EINTR:
-        case EAGAIN:
-        case ENOMEM:
-        case EMFILE:
-        case ENFILE:
-            return true;
-        default:
-            return false;
-    }
-}
-
 template <typename T>
 void raise_to(std::atomic<T>& what, T value) {
     T seen = what.load();
@@ -169,7 +152,7 @@ Result<std::size_t> PartitionLog::append_locked(Head& open, Position log_end, st
         const std::scoped_lock lock(growth_mutex_);
         observed_end_ = std::max(observed_end_.load(), log_end + *stored);
     }
-    if (!stored && !append_may_be_tried_again(stored.error())) {
+    if (!stored && !may_be_tried_again(stored.error())) {
         fail(stored.error());
     }
     return stored;

@@ -285,6 +285,8 @@ Result<void> LocalStore::close() {
     }
     for (const auto& topic : topics()) {
         topic->retire("the store is closed");
+        const auto settled = topic->settle_writers();
+        clean = clean && settled && *settled;
     }
     auto saved = save_state(clean);
     (void)fs_.close(std::move(lock_)).has_value();

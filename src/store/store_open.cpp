@@ -116,6 +116,9 @@ Result<void> LocalStore::open_or_create() {
     }
     // From here on an end without close() under another boot id is a power cut.
     TOPICFS_TRY(save_state(false));
+    for (const auto& topic : topics()) {
+        topic->write_unfinished_lines(power_was_cut_);
+    }
     if (options_.maintenance) {
         TOPICFS_TRY(maintenance_.start());
         read_ahead_.start();

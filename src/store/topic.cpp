@@ -131,6 +131,11 @@ Result<std::shared_ptr<Partition>> StoredTopic::partition(std::uint32_t number) 
     return std::shared_ptr<Partition>(partitions_[number]);
 }
 
+std::shared_ptr<StoredPartition> StoredTopic::stored_partition(std::uint32_t number) const {
+    const std::scoped_lock lock(mutex_);
+    return number < partitions_.size() ? partitions_[number] : nullptr;
+}
+
 Result<std::shared_ptr<Partition>> StoredTopic::add_partition(std::uint32_t number, const Attributes& attributes) {
     const std::scoped_lock changes(changes_mutex_);
     const std::string shown = name_ + "/" + std::to_string(number);
@@ -333,7 +338,7 @@ Result<void> StoredTopic::check_changes(const char* operation) const {
 }
 
 void StoredTopic::retire(std::string reason) {
-    const std::scoped_lock lock(mutex_);
+    const std::scoped_lock lock(use_mutex_, mutex_);
     retired_ = std::move(reason);
 }
 
@@ -352,6 +357,22 @@ void StoredTopic::removed() {
 
 Result<bool> StoredTopic::retire_if_empty() {
     const std::scoped_lock changes(changes_mutex_);
+    if (has_leftovers_) {
+        return false;
+    }
+    const std::scoped_lock no_writer(use_mutex_);
+    auto retired = retire_partitions_if_empty();
+    if (retired && *retired) {
+        const std::scoped_lock lock(mutex_);
+        retired_ = "the topic was removed";
+    }
+    return retired;
+}
+
+Result<bool> StoredTopic::retire_partitions_if_empty() {
+    if (writers_ > 0) {
+        return make_error(ErrorCode::kBusy, "remove", name_, "somebody has it open for appending");
+    }
     const auto all = partitions();
     for (std::size_t i = 0; i < all.size(); ++i) {
         auto retired = all[i]->log()->retire_if_empty();
@@ -362,7 +383,6 @@ Result<bool> StoredTopic::retire_if_empty() {
             return retired;
         }
     }
-    retire("the topic was removed");
     return true;
 }
 

@@ -6,11 +6,14 @@
 
 #include "format/text_file.h"
 #include "log/partition_log.h"
+#include "store/topic_writer.h"
 
 #include <topicfs/store.h>
 
+#include <atomic>
 #include <memory>
 #include <mutex>
+#include <shared_mutex>
 #include <string>
 #include <vector>
 
@@ -23,6 +26,24 @@ inline constexpr unsigned kTopicFileVersion = 1;
 inline constexpr const char* kUnfinishedPrefix = ".unfinished-";
 
 class StoredTopic;
+
+// Appends of whole-topic writers to one partition: many side by side, or one alone, who does not wait for those that
+// come after it.
+class LineTurns {
+public:
+    std::unique_lock<std::shared_mutex> alone() {
+        const std::scoped_lock turn(turn_);
+        return std::unique_lock(appends_);
+    }
+    std::shared_lock<std::shared_mutex> together() {
+        const std::scoped_lock turn(turn_);
+        return std::shared_lock(appends_);
+    }
+
+private:
+    std::mutex turn_;
+    std::shared_mutex appends_;
+};
 
 class StoredPartition final : public Partition {
 public:
@@ -55,11 +76,13 @@ public:
     std::uint64_t disk_bytes() const override { return log_->disk_bytes(); }
 
     const std::shared_ptr<PartitionLog>& log() const { return log_; }
+    LineTurns& line_turns() { return line_turns_; }
 
 private:
     const std::uint32_t number_;
     const std::shared_ptr<PartitionLog> log_;
     const std::weak_ptr<StoredTopic> topic_;
+    LineTurns line_turns_;
 };
 
 // What a partition's attributes are kept as: a time that was set counts until the next append.
@@ -86,6 +109,7 @@ public:
     std::uint32_t partition_count() const override;
     Result<std::shared_ptr<Partition>> partition(std::uint32_t number) const override;
     Result<std::shared_ptr<Partition>> add_partition(std::uint32_t number, const Attributes& attributes) override;
+    Result<std::shared_ptr<TopicWriter>> open_writer() override;
     Attributes attributes() const override;
     Result<void> change_attributes(const AttributesChange& change) override;
     TopicSettings settings() const override;
@@ -95,6 +119,18 @@ public:
     std::vector<std::shared_ptr<StoredPartition>> partitions() const;
     Attributes partition_attributes(std::uint32_t number, PartitionLog& log) const;
     Result<void> change_partition_attributes(std::uint32_t number, PartitionLog& log, const AttributesChange& change);
+    // At a start, before anybody else is there: writes the unfinished lines of writers that have died. What cannot be
+    // written is left to the next start, and logged.
+    void write_unfinished_lines(bool power_was_cut);
+    // Where writers' files came or went: that is durable when this returns. False where there are still writers.
+    Result<bool> settle_writers();
+    // What follows is the writers'. While a use is held the topic is not retired.
+    std::shared_lock<std::shared_mutex> use() const { return std::shared_lock(use_mutex_); }
+    Result<void> check_changes(const char* operation) const;
+    std::shared_ptr<StoredPartition> stored_partition(std::uint32_t number) const;  // null where there is none
+    std::uint32_t next_sticky() { return next_sticky_++; }
+    void writer_gone() { --writers_; }
+
     // Takes no appends any more, if it has no records.
     Result<bool> retire_if_empty();
     void reinstate();
@@ -109,8 +145,9 @@ private:
     TextFile to_text() const;
     Result<void> save();
     std::string text() const;
-    Result<void> check_changes(const char* operation) const;
+    std::shared_ptr<StoredTopicWriter> new_writer(std::uint64_t number);
     Result<void> check_settings(const TopicSettings& before, const TopicSettings& changed) const;
+    Result<bool> retire_partitions_if_empty();
     bool is_saved() const;
     Result<void> open_partition(std::uint32_t number, bool power_was_cut);
     Result<void> add_partitions(std::uint32_t more, const Attributes& attributes);
@@ -121,6 +158,12 @@ private:
     const PartitionEnvironment env_;
     const std::string name_;
     const std::string directory_;
+
+    mutable std::shared_mutex use_mutex_;  // held by writers over each call; taken before mutex_
+    std::atomic<std::uint32_t> writers_{0};
+    std::atomic<std::uint64_t> next_writer_{1};
+    std::atomic<std::uint32_t> next_sticky_{0};
+    bool has_leftovers_ = false;  // unfinished lines that could not be written at the start
 
     std::mutex changes_mutex_;  // changes, one at a time; held across I/O, taken before mutex_
     mutable std::mutex mutex_;  // guards what follows; not held across I/O

@@ -87,7 +87,7 @@ Result<void> verify_topic(VerifyContext& context, const std::string& directory) 
         const auto number = partition_number(entry.name);
         if (number && entry.is_directory) {
             numbers.push_back(*number);
-        } else if (entry.name != "topic" && entry.name != "groups") {
+        } else if (entry.name != "topic" && entry.name != "groups" && entry.name != "unfinished") {
             context.note(directory + "/" + entry.name, "not part of a topic; topicfs leaves it alone");
         }
     }

@@ -264,6 +264,11 @@ Result<std::string> FakeTopic::status_json() {
     return "{\"topic\":\"" + name_ + "\"}";
 }
 
+Result<std::shared_ptr<TopicWriter>> FakeTopic::open_writer() {
+    TOPICFS_TRY(context_->before("open_writer"));
+    return make_error(ErrorCode::kNotPermitted, "append to", name_, "a topic in memory has no writers");
+}
+
 bool FakeTopic::has_records() const {
     const std::lock_guard lock(mutex_);
     return std::any_of(partitions_.begin(), partitions_.end(),

@@ -103,6 +103,8 @@ public:
     TopicSettings settings() const override;
     Result<void> set(std::string_view key, std::string_view value) override;
     Result<std::string> status_json() override;
+    // None: kNotPermitted.
+    Result<std::shared_ptr<TopicWriter>> open_writer() override;
 
     std::shared_ptr<FakePartition> fake_partition(std::uint32_t number) const;
     bool has_records() const;

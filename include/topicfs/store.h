@@ -108,6 +108,29 @@ struct TimeBound {
     friend bool operator==(const TimeBound&, const TimeBound&) = default;
 };
 
+// How far the times of a partition have come; see Partition::settle().
+struct Settled {
+    TimestampMs before;                       // all records that are older are there, for good
+    std::optional<TimestampMs> newest;        // of the last byte there is; nothing in an empty partition
+    Position end;                             // the log end
+    TimestampMs looked_at;                    // the clock
+    std::optional<TimestampMs> ask_again_at;  // `before` has not passed the time yet: when it may have
+    bool is_read_only = false;                // nothing can be settled here
+};
+
+// The records from `from` on, up to the next step, have this time.
+struct TimeStep {
+    Position from;
+    TimestampMs time;
+    friend bool operator==(const TimeStep&, const TimeStep&) = default;
+};
+
+// A piece of a partition by the times of its records; see Partition::time_steps().
+struct TimeSteps {
+    std::vector<TimeStep> steps;  // at least one; positions rise, times never fall
+    Position upto;                // where the last one ends
+};
+
 // Told when a partition has grown, or was removed and never will. Called from threads of the store, one call at a time
 // for one partition, soon after the bytes can be read; must not block.
 class GrowthWaiter {
@@ -186,6 +209,22 @@ public:
     // clock is set back. Without that in a store that is read only, where times are as the daemon has noted them, and
     // in a partition that is kReadOnly.
     virtual Result<TimeBound> bound_of(TimestampMs time) = 0;
+
+    // Sees to it that what is appended from now on is later than `time`, at which there is a record, in whichever
+    // partition: so that no partition can get one any more that would come before it. Where the clock has passed `time`
+    // the present time is noted at the log end, as bound_of() does. Where it has not, as it was set back, a later time
+    // than `time` is noted nevertheless: what comes behind has at least that time. Not at once where the last note is
+    // too young; ask_again_at says when to ask then. Without a `time`, and in a store that is read only, nothing is
+    // noted; the answer is what is known. In a partition that is kReadOnly what is noted holds until the store is
+    // closed.
+    virtual Result<Settled> settle(std::optional<TimestampMs> time) = 0;
+
+    // The times of the whole records from `from` on, up to `to` at most: as many as lie together, in one batch or in
+    // head, and one at least. `from` is where a record begins, below `to`, and `to` where one ends; both are as
+    // bound_of() and the like have told. What is lost counts as a record, with the time of what is before it (the
+    // smallest there is where that is not asked for). The cost does not grow with the data. kNotFound below the log
+    // start.
+    virtual Result<TimeSteps> time_steps(Position from, Position to) = 0;
 
     // When the byte at `position` was appended; kNotFound below the log start, and at or behind the log end.
     virtual Result<TimestampMs> time_of(Position position) = 0;

@@ -112,13 +112,36 @@ Result<bool> AppendTimes::fence(Position end, TimestampMs now) {
     if (!is_due(now)) {
         return false;
     }
-    now = std::max(now, floor_);
+    return fence_locked(end, std::max(now, floor_));
+}
+
+Result<bool> AppendTimes::fence_ahead(Position end, TimestampMs time, std::optional<std::int64_t> monotonic_ms) {
+    const std::scoped_lock lock(mutex_);
+    if (time <= (entries_.empty() ? floor_ : entries_.back().time)) {
+        return false;
+    }
+    if (monotonic_ms) {
+        const std::int64_t interval = interval_ms();
+        if (interval == kNever || (ahead_at_ && *monotonic_ms - *ahead_at_ < interval)) {
+            return false;
+        }
+        ahead_at_ = monotonic_ms;
+    }
+    return fence_locked(end, time);
+}
+
+std::optional<std::int64_t> AppendTimes::fence_interval_ms() const {
+    const std::scoped_lock lock(mutex_);
+    return interval_ms() == kNever ? std::nullopt : std::optional(interval_ms());
+}
+
+Result<bool> AppendTimes::fence_locked(Position end, TimestampMs time) {
     if (!entries_.empty() && entries_.back().position == end) {
-        entries_.back().time = now;
+        entries_.back().time = time;
         // In the same place of the file: where nothing is appended any number of fences takes no more room there.
         next_sequence_ -= newest_is_stored_ ? 1 : 0;
     } else {
-        entries_.push_back({end, now});
+        entries_.push_back({end, time});
     }
     return store_new(std::array{entries_.back()});
 }

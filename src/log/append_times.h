@@ -61,6 +61,12 @@ public:
     // note().
     Result<bool> fence(Position end, TimestampMs now);
 
+    // As fence(), at a time that the clock has not reached, as it was set back. By the steady clock no more often than
+    // other entries; where that is not given, at once.
+    Result<bool> fence_ahead(Position end, TimestampMs time, std::optional<std::int64_t> monotonic_ms);
+    // How long after an entry the next one may come; nothing while there is no room for more.
+    std::optional<std::int64_t> fence_interval_ms() const;
+
     // At a start: bytes behind the newest entry, up to `to`, were appended while nobody looked if head was last
     // written, at `written`, later than a daemon would have left without an entry. They get `now` then.
     Result<bool> note_unseen(Position to, TimestampMs written, TimestampMs now);
@@ -99,6 +105,7 @@ private:
     void load_locked(Position from, Position to, TimestampMs floor);
     void close_file_locked();
     Result<bool> store_new(std::span<const Entry> entries);
+    Result<bool> fence_locked(Position end, TimestampMs time);
     TimestampMs time_at_locked(Position position) const;
 
     FileSystem& fs_;
@@ -107,6 +114,7 @@ private:
     File file_;
     std::deque<Entry> entries_;  // positions and times never fall
     TimestampMs floor_;          // the largest time of what was forgotten
+    std::optional<std::int64_t> ahead_at_;  // of the steady clock: the last fence_ahead()
     std::uint64_t next_sequence_ = 0;
     bool newest_is_stored_ = false;  // the entry before next_sequence_ in the file is entries_.back()
 };

@@ -243,20 +243,30 @@ Result<Position> PartitionLog::look() {
 // older, what comes is not, for good, also should the clock be set back. (An entry for each such look-up would be too
 // many: AppendTimes leaves it where the last one is younger than its resolution.)
 Result<Position> PartitionLog::look_and_fence(TimestampMs time) {
-    TOPICFS_TRY_ASSIGN(Position log_end, look());
+    TOPICFS_TRY_ASSIGN(const Position log_end, look());
     const TimestampMs now = env_.clock.now();
     if (env_.read_only || failed_ || now < time || times_->last() >= time) {
         return log_end;
     }
-    TOPICFS_TRY(head());  // Once it is idle it is closed, and the file of times with it.
+    return fence(now, false);
+}
+
+// Notes at the log end, which it returns, that what comes is not older than `time`: the present one, or with `ahead` a
+// later one. Does nothing where the last note is too young.
+Result<Position> PartitionLog::fence(TimestampMs time, bool ahead) {
+    if (!failed_) {
+        TOPICFS_TRY(head());  // Once it is idle it is closed, and the file of times with it.
+    }
     Position from;
+    Position log_end;
     {
         const std::scoped_lock lock(growth_mutex_);
         from = observed_end_.load();
         TOPICFS_TRY_ASSIGN(log_end, end());
+        const TimestampMs now = env_.clock.now();
         auto noted = from < log_end ? times_->note_seen(from, log_end, now) : Result<bool>(false);
         if (noted) {
-            noted = times_->fence(log_end, now);
+            noted = ahead ? times_->fence_ahead(log_end, time, env_.clock.monotonic_ms()) : times_->fence(log_end, time);
         }
         note_times(noted);
         observed_end_ = std::max(from, log_end);

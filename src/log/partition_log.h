@@ -96,6 +96,8 @@ public:
     Result<Found> find_time(TimestampMs time);
     Result<TimeBound> bound_of(TimestampMs time);
     Result<TimestampMs> time_of(Position position);
+    Result<Settled> settle(std::optional<TimestampMs> time);
+    Result<TimeSteps> time_steps(Position from, Position to);
     Result<PartitionStatus> status();
     std::uint64_t disk_bytes();
     TimestampMs last_append() const;  // as far as observe() has seen
@@ -103,6 +105,11 @@ public:
     bool has_failed() const { return failed_; }
 
     void set_settings(std::shared_ptr<const TopicSettings> settings);
+
+    // The largest time given so far; what is appended from now on gets no smaller one.
+    TimestampMs last_time() const { return times_->last(); }
+    // Of a partition that is empty: what is appended gets no smaller time than that.
+    void begin_at(TimestampMs time);
 
     // As in Partition; what follows is in partition_growth.cpp.
     Result<std::shared_ptr<AppendFile>> append_file();
@@ -251,6 +258,12 @@ private:
 
     Result<Position> look();
     Result<Position> look_and_fence(TimestampMs time);
+    Result<Position> fence(TimestampMs time, bool ahead);
+    class StepBuilder;
+    Result<Position> add_sealed_steps(Position at, Position to, StepBuilder& builder);
+    Result<Position> add_head_steps(Position at, Position to, StepBuilder& builder);
+    template <typename Read>
+    Result<std::optional<Position>> last_delimiter_in(Position low, Position high, Read read_at);
     Result<std::optional<Position>> first_byte_at(TimestampMs time);
     Result<Found> found_at(Position position);
     Result<Found> find_in_head(Offset offset);

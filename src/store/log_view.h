@@ -21,6 +21,8 @@ public:
         // When more may have come, or the view be complete, though nobody is told of growth: who waits asks again once
         // the clock is there.
         std::optional<TimestampMs> ask_again_at = std::nullopt;
+        // When the last of these bytes was appended; none while there is none.
+        std::optional<TimestampMs> last_time = std::nullopt;
     };
 
     virtual ~LogView() = default;

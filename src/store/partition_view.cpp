@@ -14,22 +14,6 @@ bool counts_from_from(const std::optional<ViewBound>& to) {
     return to && std::holds_alternative<ViewAfterFrom>(*to);
 }
 
-// Any TO but a duration from FROM.
-ViewPoint as_point(const ViewBound& to) {
-    struct AsPoint {
-        ViewPoint operator()(ViewAfterFrom) const { return ViewStart{}; }  // not called
-        ViewPoint operator()(const ViewStart& same) const { return same; }
-        ViewPoint operator()(const ViewEnd& same) const { return same; }
-        ViewPoint operator()(const Offset& same) const { return same; }
-        ViewPoint operator()(const ViewLast& same) const { return same; }
-        ViewPoint operator()(const ViewAgo& same) const { return same; }
-        ViewPoint operator()(const CivilTime& same) const { return same; }
-        ViewPoint operator()(const TimestampMs& same) const { return same; }
-        ViewPoint operator()(const ViewDay& same) const { return same; }
-    };
-    return std::visit(AsPoint{}, to);
-}
-
 }  // namespace
 
 Result<std::shared_ptr<PartitionView>> PartitionView::open(std::shared_ptr<Partition> partition, const ViewPoint& from,
@@ -42,9 +26,12 @@ Result<std::shared_ptr<PartitionView>> PartitionView::open(std::shared_ptr<Parti
     if (counts_from_from(to)) {
         const auto duration = std::get<ViewAfterFrom>(*to);
         const auto* const moment = std::get_if<TimestampMs>(&fixed_from);
-        view->to_ = moment != nullptr ? Bound(*moment + duration.ms) : Bound(duration);
+        const bool is_now = std::holds_alternative<ViewEnd>(fixed_from);
+        view->to_ = moment != nullptr ? Bound(*moment + duration.ms)
+                    : is_now          ? Bound(now + duration.ms)
+                                      : Bound(duration);
     } else if (to) {
-        TOPICFS_TRY_ASSIGN(view->to_, view->begin(fix_view_point(as_point(*to), now), records_end));
+        TOPICFS_TRY_ASSIGN(view->to_, view->begin(fix_view_point(point_of(*to), now), records_end));
     }
     // What is there is decided by the log as it is now, and what cannot be looked up is known now.
     TOPICFS_TRY(view->range());
@@ -76,14 +63,39 @@ Result<PartitionView::Bound> PartitionView::begin(const FixedPoint& point, const
 
 Result<PartitionView::Range> PartitionView::range() {
     const std::scoped_lock lock(mutex_);
-    if (!complete_) {
-        TOPICFS_TRY_ASSIGN(const Range now, range_locked());
-        if (!now.is_complete) {
-            return now;
-        }
-        complete_ = now;
+    if (!last_ || !last_->is_complete) {
+        TOPICFS_TRY_ASSIGN(last_, range_locked());
     }
-    return *complete_;
+    return *last_;
+}
+
+Result<LogView::Extent> PartitionView::extent() {
+    TOPICFS_TRY_ASSIGN(const Range now, range());
+    Extent extent{now.bytes(), now.is_complete || partition_->is_removed(), now.to_time};
+    if (now.bytes() > 0) {
+        auto time = partition_->time_of(Position{now.to.value - 1});
+        if (time) {
+            extent.last_time = *time;
+        } else if (!is_not_found(time.error()) && time.error().code != ErrorCode::kDamaged) {
+            return std::move(time).error();
+        }
+    }
+    return extent;
+}
+
+Result<ByteView> PartitionView::view(std::uint64_t offset, std::size_t bytes_max) {
+    std::optional<Range> known;
+    {
+        const std::scoped_lock lock(mutex_);
+        known = last_;
+    }
+    if (!known || offset > known->bytes() || bytes_max > known->bytes() - offset) {
+        TOPICFS_TRY_ASSIGN(known, range());
+    }
+    if (offset >= known->bytes()) {
+        return ByteView();
+    }
+    return partition_->view(known->from + offset, std::min<std::uint64_t>(bytes_max, known->bytes() - offset));
 }
 
 // TO is looked up before FROM: so a FROM that is not decided lies behind a TO that is.

@@ -6,9 +6,8 @@
 //   `-N` become positions at the look-up, and stay there.
 // - An offset or a moment that the log has not reached is decided once the log is there. Until then a FROM shows
 //   nothing, and a TO hides nothing.
-// - A TO that is a duration from FROM counts from FROM's moment; where FROM is no time, from that of the record at
-// FROM,
-//   once that is there.
+// - A TO that is a duration from FROM counts from FROM's moment; where FROM is `end`, from the look-up; where it is
+//   another that is no time, from the time of the record at FROM, once that is there.
 //
 // What the points mean:
 // - A view begins and ends between records. A record is as old as its last byte.
@@ -35,6 +34,7 @@
 // with the data. Ownership: keeps the Partition; the Store must outlive it.
 #pragma once
 
+#include "store/log_view.h"
 #include "store/view_name.h"
 
 #include <topicfs/store.h>
@@ -46,7 +46,7 @@
 
 namespace topicfs {
 
-class PartitionView {
+class PartitionView final : public LogView {
 public:
     // The positions from `from` to before `to` can be read now. They can have gone from the log by retention since.
     struct Range {
@@ -73,6 +73,11 @@ public:
     // partition's look-ups fail with; kNotFound where the log start has passed what was not decided yet.
     Result<Range> range();
 
+    Result<Extent> extent() override;
+    Result<ByteView> view(std::uint64_t offset, std::size_t bytes_max) override;
+    void start_waiting(const std::shared_ptr<GrowthWaiter>& waiter) override { partition_->start_waiting(waiter); }
+    void stop_waiting(const std::shared_ptr<GrowthWaiter>& waiter) override { partition_->stop_waiting(waiter); }
+
     const std::shared_ptr<Partition>& partition() const { return partition_; }
 
 private:
@@ -95,7 +100,7 @@ private:
     std::mutex mutex_;  // guards what follows; held over look-ups
     Bound from_;
     std::optional<Bound> to_;  // none: the log end, whatever that is
-    std::optional<Range> complete_;
+    std::optional<Range> last_;  // by the last look
 };
 
 }  // namespace topicfs

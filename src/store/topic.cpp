@@ -94,23 +94,57 @@ Result<std::shared_ptr<StoredTopic>> StoredTopic::open(const PartitionEnvironmen
             return make_error(ErrorCode::kDamaged, "open", topic->directory_ + "/" + std::to_string(i),
                               "the partition is missing, though later ones are there");
         }
-        TOPICFS_TRY(topic->open_partition(static_cast<std::uint32_t>(i), power_was_cut));
+        TOPICFS_TRY_ASSIGN(auto partition, topic->open_partition(static_cast<std::uint32_t>(i), power_was_cut));
+        const std::scoped_lock lock(topic->mutex_);
+        topic->publish_locked(std::move(partition));
     }
     return topic;
 }
 
-Result<void> StoredTopic::open_partition(std::uint32_t number, bool power_was_cut) {
-    const std::string directory = directory_ + "/" + std::to_string(number);
-    TOPICFS_TRY_ASSIGN(auto log, PartitionLog::open(env_, directory, settings_, power_was_cut));
-    const std::scoped_lock lock(mutex_);
-    partitions_.push_back(std::make_shared<StoredPartition>(number, std::move(log), weak_from_this()));
-    if (partition_attributes_.size() <= number) {
+Result<std::shared_ptr<StoredPartition>> StoredTopic::open_partition(std::uint32_t number, bool power_was_cut) {
+    TOPICFS_TRY_ASSIGN(auto log, PartitionLog::open(env_, partition_directory(number), settings_, power_was_cut));
+    return std::make_shared<StoredPartition>(number, std::move(log), weak_from_this());
+}
+
+// Under mutex_.
+void StoredTopic::publish_locked(std::shared_ptr<StoredPartition> partition) {
+    if (partition_attributes_.size() <= partition->number()) {
         // It was added, and power was cut before the topic's file knew of it.
         Attributes attributes = attributes_;
         attributes.mode &= kPartitionModeMask;
         partition_attributes_.push_back({attributes, Position{0}});
     }
-    return {};
+    partitions_.push_back(std::move(partition));
+}
+
+// Partitions that come late must not get records that are older than what a reader of the whole topic has seen: none
+// that are older than a time that one of the others has given by the moment in which they are there for all. What is
+// noted for that is there before, as it goes to a file.
+void StoredTopic::publish_added(const std::vector<std::shared_ptr<StoredPartition>>& added) {
+    std::optional<TimestampMs> noted;
+    for (;;) {
+        TimestampMs newest;
+        {
+            const std::scoped_lock lock(mutex_);
+            for (const auto& other : partitions_) {
+                newest = std::max(newest, other->log()->last_time());
+            }
+            if (noted && newest <= *noted) {
+                for (const auto& partition : added) {
+                    publish_locked(partition);
+                }
+                break;
+            }
+        }
+        for (const auto& partition : added) {
+            partition->log()->begin_at(newest);
+        }
+        noted = newest;
+    }
+    if (env_.work != nullptr && !added.empty() && added.front()->number() > 0) {
+        // Who waits for the whole topic waits for each of the others; now there are more.
+        env_.work->has_grown(*partitions().front()->log());
+    }
 }
 
 std::uint32_t StoredTopic::partition_count() const {
@@ -165,9 +199,16 @@ Result<void> StoredTopic::add_partitions(std::uint32_t more, const Attributes& a
         }
         made = save();  // and with it the directory's names
     }
+    std::vector<std::shared_ptr<StoredPartition>> added;
     for (std::uint32_t number = begin; made && number < end; ++number) {
-        made = open_partition(number, false);
+        auto opened = open_partition(number, false);
+        if (opened) {
+            added.push_back(std::move(opened).value());
+        } else {
+            made = std::move(opened).error();
+        }
     }
+    publish_added(added);
     if (made) {
         return made;
     }

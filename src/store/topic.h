@@ -65,6 +65,8 @@ public:
     Result<Found> records_end() override { return log_->records_end(); }
     Result<Found> find_time(TimestampMs time) override { return log_->find_time(time); }
     Result<TimeBound> bound_of(TimestampMs time) override { return log_->bound_of(time); }
+    Result<Settled> settle(std::optional<TimestampMs> time) override { return log_->settle(time); }
+    Result<TimeSteps> time_steps(Position from, Position to) override { return log_->time_steps(from, to); }
     Result<TimestampMs> time_of(Position position) override { return log_->time_of(position); }
     Result<PartitionStatus> status() override { return log_->status(); }
     Result<std::shared_ptr<AppendFile>> append_file() override { return log_->append_file(); }
@@ -149,7 +151,9 @@ private:
     Result<void> check_settings(const TopicSettings& before, const TopicSettings& changed) const;
     Result<bool> retire_partitions_if_empty();
     bool is_saved() const;
-    Result<void> open_partition(std::uint32_t number, bool power_was_cut);
+    Result<std::shared_ptr<StoredPartition>> open_partition(std::uint32_t number, bool power_was_cut);
+    void publish_locked(std::shared_ptr<StoredPartition> partition);
+    void publish_added(const std::vector<std::shared_ptr<StoredPartition>>& added);
     Result<void> add_partitions(std::uint32_t more, const Attributes& attributes);
     Result<void> make_partition_files(std::uint32_t begin, std::uint32_t end);
     std::string partition_directory(std::uint32_t number) const;

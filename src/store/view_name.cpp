@@ -255,6 +255,21 @@ Result<ViewName> parse_view_name(std::string_view name) {
     return view;
 }
 
+ViewPoint point_of(const ViewBound& to) {
+    struct AsPoint {
+        ViewPoint operator()(ViewAfterFrom) const { return ViewStart{}; }  // not called
+        ViewPoint operator()(const ViewStart& same) const { return same; }
+        ViewPoint operator()(const ViewEnd& same) const { return same; }
+        ViewPoint operator()(const Offset& same) const { return same; }
+        ViewPoint operator()(const ViewLast& same) const { return same; }
+        ViewPoint operator()(const ViewAgo& same) const { return same; }
+        ViewPoint operator()(const CivilTime& same) const { return same; }
+        ViewPoint operator()(const TimestampMs& same) const { return same; }
+        ViewPoint operator()(const ViewDay& same) const { return same; }
+    };
+    return std::visit(AsPoint{}, to);
+}
+
 FixedPoint fix_view_point(const ViewPoint& point, TimestampMs now) {
     struct Fix {
         TimestampMs now;

@@ -95,5 +95,7 @@ Result<ViewBound> parse_view_bound(std::string_view text);
 // A point that says the same whenever it is looked at: what is a time has become its moment.
 using FixedPoint = std::variant<ViewStart, ViewEnd, Offset, ViewLast, TimestampMs>;
 FixedPoint fix_view_point(const ViewPoint& point, TimestampMs now);
+// Any bound but a duration from FROM, as a point.
+ViewPoint point_of(const ViewBound& to);
 
 }  // namespace topicfs

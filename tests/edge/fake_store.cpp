@@ -179,6 +179,14 @@ Result<TimestampMs> FakePartition::time_of(Position /*position*/) {
     return make_error(ErrorCode::kNotFound, "find", "", "the fake knows no times");
 }
 
+Result<Settled> FakePartition::settle(std::optional<TimestampMs> /*time*/) {
+    return make_error(ErrorCode::kNotFound, "find", "", "the fake knows no times");
+}
+
+Result<TimeSteps> FakePartition::time_steps(Position /*from*/, Position /*to*/) {
+    return make_error(ErrorCode::kNotFound, "find", "", "the fake knows no times");
+}
+
 Result<PartitionStatus> FakePartition::status() {
     return PartitionStatus{};
 }

@@ -1,10 +1,13 @@
+#include "base/clock.h"
 #include "base/text.h"
 #include "command.h"
+#include "store/views.h"
 
 #include <topicfs/store.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,28 +16,78 @@ namespace topicfs {
 
 const CommandSpec kCatSpec = {
     "cat",
-    "Write a partition to standard output, without a mount",
-    {{"DATA", "the data directory"}, {"TOPIC/N", "the partition"}},
+    "Write a partition, a topic or a view to standard output, without a mount",
+    {{"DATA", "the data directory"}, {"TOPIC/NAME", "the partition, all, or a view: N@FROM[..TO], all@FROM[..TO]"}},
     {},
     "It may run while the store is mounted, and writes what was appended up to now. Where\n"
-    "bytes are damaged it says on stderr which are missing, goes on behind them, and ends\n"
-    "with exit status 1.\n",
+    "bytes of a partition are damaged it says on stderr which are missing, goes on behind\n"
+    "them, and ends with exit status 1; a view ends there.\n",
     "  topicfs cat /var/lib/topicfs orders/0\n"
-    "  topicfs cat /var/lib/topicfs orders/0 | grep -c error\n",
+    "  topicfs cat /var/lib/topicfs orders/0@-15m | grep -c error\n"
+    "  topicfs cat /var/lib/topicfs orders/all@2026-11-21..2026-11-22\n",
 };
 
 namespace {
 
 constexpr std::size_t kReadBytes = 1u << 20;
 
-Result<std::shared_ptr<Partition>> find_partition(Store& store, const std::string& path) {
+struct Name {
+    std::shared_ptr<Topic> topic;
+    std::shared_ptr<Partition> partition;  // of a plain number
+    std::optional<ViewName> view;          // of all else
+};
+
+Result<Name> find_name(Store& store, const std::string& path) {
     const std::size_t slash = path.find('/');
-    const auto number = slash == std::string::npos ? std::nullopt : parse_unsigned(path.substr(slash + 1));
-    if (!number || *number >= kPartitionsMax) {
-        return make_error(ErrorCode::kInvalid, "", path, "not a partition: TOPIC/N is one, as in orders/0");
+    const std::string name = slash == std::string::npos ? std::string() : path.substr(slash + 1);
+    const auto number = parse_unsigned(name);
+    Name found;
+    if (name == "all") {
+        found.view = ViewName{std::nullopt, ViewStart{}, std::nullopt, false};
+    } else if (is_view_name(name)) {
+        TOPICFS_TRY_ASSIGN(found.view, parse_view_name(name));
+    } else if (!number || *number >= kPartitionsMax) {
+        return make_error(ErrorCode::kInvalid, "", path,
+                          "neither a partition nor a view: TOPIC/N is one, TOPIC/all or TOPIC/N@-15m the other");
     }
-    TOPICFS_TRY_ASSIGN(const auto topic, store.topic(std::string_view(path).substr(0, slash)));
-    return topic->partition(static_cast<std::uint32_t>(*number));
+    if (found.view && found.view->follow) {
+        return make_error(ErrorCode::kInvalid, "", path, "only a mount can follow");
+    }
+    TOPICFS_TRY_ASSIGN(found.topic, store.topic(std::string_view(path).substr(0, slash)));
+    if (!found.view) {
+        TOPICFS_TRY_ASSIGN(found.partition, found.topic->partition(static_cast<std::uint32_t>(*number)));
+    }
+    return found;
+}
+
+// Writes what the view shows now. Returns the exit status.
+int copy_view(const Name& name) {
+    const auto view = open_view(name.topic, *name.view, system_clock().now());
+    if (!view) {
+        return fail(view.error());
+    }
+    const auto extent = (*view)->extent();
+    if (!extent) {
+        return fail(extent.error());
+    }
+    for (std::uint64_t offset = 0; offset < extent->bytes;) {
+        const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(kReadBytes, extent->bytes - offset));
+        const auto bytes = (*view)->view(offset, wanted);
+        if (!bytes) {
+            return fail(bytes.error()) == kExitFailed && bytes.error().code == ErrorCode::kDamaged ? kExitNo
+                                                                                                   : kExitFailed;
+        }
+        if (bytes->size() == 0) {
+            break;
+        }
+        for (const auto& part : bytes->parts()) {
+            if (!print({reinterpret_cast<const char*>(part.data()), part.size()})) {
+                return errno == EPIPE ? kExitDone : kExitFailed;
+            }
+        }
+        offset += bytes->size();
+    }
+    return kExitDone;
 }
 
 // Where reading can go on after damage at `from`: the end of the damaged range, or the log end.
@@ -93,17 +146,20 @@ int run_cat(const CommandLine& line) {
     if (!store) {
         return fail(in_data_directory(store.error(), line.argument(0)));
     }
-    const auto partition = find_partition(**store, name);
-    if (!partition) {
-        Error error = partition.error();
+    const auto found = find_name(**store, name);
+    if (!found) {
+        Error error = found.error();
         error.path = error.path.empty() ? name : error.path;
         return fail(error);
     }
-    const auto end = (*partition)->end();
+    if (found->view) {
+        return copy_view(*found);
+    }
+    const auto end = found->partition->end();
     if (!end) {
         return fail(end.error());
     }
-    return copy(**partition, name, (*partition)->start(), *end);
+    return copy(*found->partition, name, found->partition->start(), *end);
 }
 
 }  // namespace topicfs

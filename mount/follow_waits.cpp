@@ -2,41 +2,106 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
+#include "base/clock.h"
+#include "mount/follow_source.h"
+
 namespace topicfs {
 
-class FollowWaits::Group final : public GrowthWaiter {
-public:
-    Group(FollowWaits& waits, std::shared_ptr<Partition> followed) : partition(std::move(followed)), waits_(waits) {}
-    void grown() override { waits_.serve(*this); }
+namespace {
 
-    const std::shared_ptr<Partition> partition;
+// The wall clock can be set while a view waits for a moment: it is looked at this often.
+constexpr std::chrono::milliseconds kAskAgainMax{1000};
+constexpr std::chrono::milliseconds kAskAgainMin{1};
+
+std::chrono::milliseconds until(TimestampMs time) {
+    const std::chrono::milliseconds left(time - system_clock().now());
+    return std::clamp(left, kAskAgainMin, kAskAgainMax);
+}
+
+}  // namespace
+
+class FollowWaits::Group final : public GrowthWaiter, public std::enable_shared_from_this<Group> {
+public:
+    Group(FollowWaits& waits, FollowSource followed) : source(std::move(followed)), waits_(waits) {}
+    void grown() override {
+        if (!source.is_costly()) {
+            return waits_.serve(*this);
+        }
+        const std::lock_guard lock(waits_.mutex_);
+        waits_.serve_at_locked(*this, Clock::now());
+    }
+
+    const FollowSource source;
     // By waits_.mutex_:
     std::set<std::uint64_t> reads;
     std::set<std::shared_ptr<Handle>> polls;
+    Clock::time_point due = Clock::time_point::max();  // when it is served by its thread
 
 private:
     FollowWaits& waits_;
 };
 
-FollowWaits::~FollowWaits() = default;
+FollowWaits::~FollowWaits() {
+    if (views_thread_.joinable()) {
+        views_thread_.join();
+    }
+}
 
-std::shared_ptr<FollowWaits::Group> FollowWaits::group_locked(const std::shared_ptr<Partition>& partition) {
-    std::shared_ptr<Group>& group = groups_[partition.get()];
+std::shared_ptr<FollowWaits::Group> FollowWaits::group_locked(const Node& node) {
+    FollowSource source(node);
+    std::shared_ptr<Group>& group = groups_[source.key()];
     if (!group) {
-        group = std::make_shared<Group>(*this, partition);
-        partition->start_waiting(group);
+        group = std::make_shared<Group>(*this, std::move(source));
+        group->source.start_waiting(group);
     }
     return group;
 }
 
 void FollowWaits::leave_locked(Group& group) {
-    const auto found = groups_.find(group.partition.get());
+    const auto found = groups_.find(group.source.key());
     if (group.reads.empty() && group.polls.empty() && found != groups_.end() && found->second.get() == &group) {
-        group.partition->stop_waiting(found->second);
+        group.source.stop_waiting(found->second);
         groups_.erase(found);
+    }
+}
+
+void FollowWaits::serve_at_locked(Group& group, Clock::time_point time) {
+    if (ended_ || time >= group.due) {
+        return;
+    }
+    group.due = time;
+    due_.emplace(time, group.weak_from_this());
+    if (!views_thread_.joinable()) {
+        views_thread_ = std::thread([this] { serve_views(); });
+    }
+    due_changed_.notify_one();
+}
+
+void FollowWaits::serve_views() {
+    std::unique_lock lock(mutex_);
+    while (!ended_) {
+        if (due_.empty()) {
+            due_changed_.wait(lock);
+            continue;
+        }
+        const auto first = due_.begin();
+        const Clock::time_point time = first->first;
+        if (Clock::now() < time) {
+            due_changed_.wait_until(lock, time);
+            continue;
+        }
+        const std::shared_ptr<Group> group = first->second.lock();
+        due_.erase(first);
+        if (group && group->due == time) {  // else it was served earlier
+            group->due = Clock::time_point::max();
+            lock.unlock();
+            serve(*group);
+            lock.lock();
+        }
     }
 }
 
@@ -62,7 +127,7 @@ void FollowWaits::hold(Reply& reply, Read read) {
         if (interrupted || ended_) {
             waiting_.erase(found);
         } else {
-            group = group_locked(found->second.read.handle->node->partition);
+            group = group_locked(*found->second.read.handle->node);
             group->reads.insert(number);
             found->second.held = true;
             reply.hand_over();
@@ -78,9 +143,11 @@ void FollowWaits::hold(Reply& reply, Read read) {
 }
 
 void FollowWaits::serve(Group& group) {
-    const bool removed = group.partition->is_removed();
-    const auto log_end = group.partition->end();
-    const auto waits_on = [&](Position position) { return log_end && position >= *log_end && !removed; };
+    const auto available = group.source.available();
+    // Where that fails, a read says why.
+    const auto waits_on = [&](Position position) {
+        return available && position >= available->end && !available->is_over;
+    };
     std::vector<Waiting> ready;
     {
         const std::lock_guard lock(mutex_);
@@ -107,6 +174,9 @@ void FollowWaits::serve(Group& group) {
             at = group.polls.erase(at);
         }
         leave_locked(group);
+        if (available && available->ask_again_at && !(group.reads.empty() && group.polls.empty())) {
+            serve_at_locked(group, Clock::now() + until(*available->ask_again_at));
+        }
     }
     for (const Waiting& one : ready) {
         answer(one.request, "read", [&](Reply& reply) -> Result<void> {
@@ -117,7 +187,8 @@ void FollowWaits::serve(Group& group) {
 }
 
 Result<bool> FollowWaits::poll(const std::shared_ptr<Handle>& handle, fuse_pollhandle* poll) {
-    const std::shared_ptr<Partition>& partition = handle->node->partition;
+    const Node& node = *handle->node;
+    std::shared_ptr<Group> group;
     {
         const std::lock_guard lock(mutex_);
         const std::lock_guard handle_lock(handle->mutex);
@@ -127,22 +198,27 @@ Result<bool> FollowWaits::poll(const std::shared_ptr<Handle>& handle, fuse_pollh
             }
             handle->poll = poll;
             if (!ended_) {
-                group_locked(partition)->polls.insert(handle);
+                group = group_locked(node);
+                group->polls.insert(handle);
             }
         }
         if (ended_) {
             return true;  // A read gives end-of-file at once.
         }
     }
-    // After the partition was told: what comes from now on is notified.
-    TOPICFS_TRY_ASSIGN(const Position log_end, partition->end());
+    // After the source was told: what comes from now on is notified.
+    TOPICFS_TRY_ASSIGN(const FollowSource::Available available, FollowSource(node).available());
+    if (group && available.ask_again_at) {
+        const std::lock_guard lock(mutex_);
+        serve_at_locked(*group, Clock::now() + until(*available.ask_again_at));
+    }
     const std::lock_guard handle_lock(handle->mutex);
-    return handle->next_position < log_end || partition->is_removed();
+    return handle->next_position < available.end || available.is_over;
 }
 
 void FollowWaits::forget(const std::shared_ptr<Handle>& handle) {
     const std::lock_guard lock(mutex_);
-    if (const auto found = groups_.find(handle->node->partition.get()); found != groups_.end()) {
+    if (const auto found = groups_.find(FollowSource(*handle->node).key()); found != groups_.end()) {
         const std::shared_ptr<Group> group = found->second;
         group->polls.erase(handle);
         leave_locked(*group);
@@ -166,7 +242,7 @@ void FollowWaits::interrupt(std::uint64_t number) {
             return;
         }
         request = found->second.request;
-        const auto group = groups_.find(found->second.read.handle->node->partition.get());
+        const auto group = groups_.find(FollowSource(*found->second.read.handle->node).key());
         if (group != groups_.end()) {
             const std::shared_ptr<Group> kept = group->second;
             kept->reads.erase(number);
@@ -182,6 +258,7 @@ void FollowWaits::end() {
     {
         const std::lock_guard lock(mutex_);
         ended_ = true;
+        due_changed_.notify_all();
         for (auto at = waiting_.begin(); at != waiting_.end();) {
             if (at->second.held) {
                 requests.push_back(at->second.request);
@@ -190,7 +267,7 @@ void FollowWaits::end() {
                 ++at;  // Its thread sees that this is the end.
             }
         }
-        for (const auto& [partition, group] : groups_) {
+        for (const auto& [key, group] : groups_) {
             for (const std::shared_ptr<Handle>& handle : group->polls) {
                 const std::lock_guard handle_lock(handle->mutex);
                 if (handle->poll != nullptr) {
@@ -199,7 +276,7 @@ void FollowWaits::end() {
             }
             group->reads.clear();
             group->polls.clear();
-            group->partition->stop_waiting(group);
+            group->source.stop_waiting(group);
         }
         groups_.clear();
     }

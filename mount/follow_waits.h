@@ -4,10 +4,15 @@
 // answer. Whoever takes a read out of the table answers it, so there is one answer, however growth, interrupts and the
 // end of the mount fall together.
 //
+// Views are looked at by a thread of their own, as that takes look-ups: when one of their partitions has grown, and
+// when their time has come. There is one such thread, once a view is waited for.
+//
 // Only reads at or behind the log end come here, and those are direct ones: for splice(2) and sendfile(2) the kernel
 // asks for no page behind the size that it knows, so they never wait.
 #pragma once
 
+#include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -15,6 +20,7 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <thread>
 #include <unordered_map>
 #include <vector>
 
@@ -32,7 +38,7 @@ public:
         Position position;
         std::size_t bytes_max;
     };
-    // Answers a read for which there are bytes by now, or that is at the end of a partition that was removed.
+    // Answers a read for which there are bytes by now, or that is at the end of what will not grow any more.
     using Answer = std::function<void(Reply&, const Read&)>;
 
     // `on_interrupt` is what libfuse calls, with a read's number for data; it is to call interrupt() with that.
@@ -43,7 +49,7 @@ public:
     FollowWaits(const FollowWaits&) = delete;
     FollowWaits& operator=(const FollowWaits&) = delete;
 
-    // Answers the read when there is something, or end-of-file once end() was called.
+    // Answers the read when there is something, or end-of-file once there will be no more, or end() was called.
     void hold(Reply& reply, Read read);
 
     // Has the kernel told (once) when there is something behind where the handle's next read begins. Takes `poll`.
@@ -62,7 +68,8 @@ public:
     std::size_t waiting() const;
 
 private:
-    class Group;  // those that wait for one partition
+    using Clock = std::chrono::steady_clock;
+    class Group;  // those that wait for the same source
     struct Waiting {
         fuse_req_t request;
         Read read;
@@ -73,8 +80,10 @@ private:
     };
 
     void serve(Group& group);
-    std::shared_ptr<Group> group_locked(const std::shared_ptr<Partition>& partition);
+    std::shared_ptr<Group> group_locked(const Node& node);
     void leave_locked(Group& group);
+    void serve_at_locked(Group& group, Clock::time_point time);
+    void serve_views();
 
     const fuse_interrupt_func_t on_interrupt_;
     const Answer answer_;
@@ -82,7 +91,10 @@ private:
     bool ended_ = false;
     std::uint64_t next_number_ = 1;
     std::unordered_map<std::uint64_t, Waiting> waiting_;
-    std::map<const Partition*, std::shared_ptr<Group>> groups_;  // not empty ones
+    std::map<const void*, std::shared_ptr<Group>> groups_;  // not empty ones, by FollowSource::key()
+    std::multimap<Clock::time_point, std::weak_ptr<Group>> due_;
+    std::condition_variable due_changed_;
+    std::thread views_thread_;
 };
 
 }  // namespace topicfs

@@ -28,6 +28,7 @@ struct Handle {
     const int flags;                         // of open(2)
     std::shared_ptr<const Backing> backing;  // where writes stay in the kernel
     bool is_counted_writer = false;          // Backings knows of it
+    std::shared_ptr<TopicWriter> writer;     // of T/all
 
     std::atomic<bool> damage_logged = false;  // a reader that tries again and again must not fill the log
 
@@ -36,6 +37,7 @@ struct Handle {
     std::string text;                 // of .status and .config files: what a reader sees, as it was at the open
     std::vector<std::string> names;   // of the root directory: what a reader of it sees, as it was at its begin
     Position next_position;           // of +follow files: where the next read will begin
+    off_t next_write = 0;             // of T/all: where the next write begins that goes on where the last one ended
     fuse_pollhandle* poll = nullptr;  // of +follow files: the latest that the kernel gave
 };
 

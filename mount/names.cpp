@@ -17,7 +17,7 @@ std::optional<std::uint32_t> partition_number(std::string_view name) {
 }
 
 bool is_reserved_name(std::string_view name) {
-    return name.starts_with('.') || name == "all" || name.find_first_of("@+") != std::string_view::npos;
+    return name.starts_with('.') || name == kAllName || name.find_first_of("@+") != std::string_view::npos;
 }
 
 Result<void> check_name_length(std::string_view name) {

@@ -11,6 +11,8 @@ namespace topicfs {
 
 inline constexpr std::string_view kConfigName = ".config";
 inline constexpr std::string_view kStatusName = ".status";
+inline constexpr std::string_view kDaysName = ".days";
+inline constexpr std::string_view kAllName = "all";
 
 // "0", "17": as partitions are listed, so that each has one name only ("017" is none).
 std::optional<std::uint32_t> partition_number(std::string_view name);

@@ -1,13 +1,17 @@
 #include "mount/node_attributes.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <numeric>
+
+#include "mount/reply.h"
 
 namespace topicfs {
 
 namespace {
 
 constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
+constexpr std::int64_t kNanosecondsPerMillisecond = 1'000'000;
 constexpr double kDirectorySeconds = 1.0;
 
 timespec to_timespec(std::int64_t nanoseconds) {
@@ -28,12 +32,46 @@ void set_owner_and_times(struct stat& to, const Attributes& from) {
     to.st_ctim = to_timespec(from.ctime_ns);
 }
 
-Result<void> set_partition_size(struct stat& to, const Node& node) {
-    TOPICFS_TRY_ASSIGN(const Position end, node.partition->end());
-    const std::uint64_t bytes = end > node.start ? end - node.start : 0;
+void set_size(struct stat& to, std::uint64_t bytes, std::uint64_t disk_bytes) {
     to.st_size = static_cast<off_t>(std::min(bytes, kPositionMax));
     constexpr std::uint64_t kBlockBytes = 512;  // the unit of st_blocks, whatever the file system's is
-    to.st_blocks = static_cast<blkcnt_t>((node.partition->disk_bytes() + kBlockBytes - 1) / kBlockBytes);
+    to.st_blocks = static_cast<blkcnt_t>((disk_bytes + kBlockBytes - 1) / kBlockBytes);
+}
+
+Result<void> set_partition_size(struct stat& to, const Node& node) {
+    TOPICFS_TRY_ASSIGN(const Position end, node.partition->end());
+    set_size(to, end > node.start ? end - node.start : 0, node.partition->disk_bytes());
+    return {};
+}
+
+// What everybody may do with each of the partitions: T/all shows and takes what is in them, so it grants no more.
+// `owner` is whose it is; who is its owner, but not a partition's, has there what all others have.
+std::uint32_t mode_of_all(const Topic& topic, const Attributes& owner) {
+    constexpr unsigned kUserShift = 6;
+    constexpr unsigned kGroupShift = 3;
+    constexpr std::uint32_t kOthers = 07;
+    std::uint32_t mode = 0777;
+    for (std::uint32_t number = 0; number < topic.partition_count(); ++number) {
+        const auto partition = topic.partition(number);
+        const Attributes one = partition ? (*partition)->attributes() : Attributes{};
+        const std::uint32_t others = one.mode & kOthers;
+        const std::uint32_t user = one.uid == owner.uid ? one.mode >> kUserShift & kOthers : others;
+        const std::uint32_t group = one.gid == owner.gid ? one.mode >> kGroupShift & kOthers : others;
+        mode &= user << kUserShift | group << kGroupShift | others;
+    }
+    return mode;
+}
+
+// A view is a file that cannot be written; T/all is as the topic's partitions are made.
+Result<void> set_view(struct stat& to, const Node& node, const Attributes& attributes) {
+    constexpr mode_t kReadBits = 0444;
+    constexpr mode_t kReadAndWriteBits = 0666;
+    to.st_mode = S_IFREG | (attributes.mode & (node.is_all ? kReadAndWriteBits : kReadBits));
+    TOPICFS_TRY_ASSIGN(const LogView::Extent extent, node.view->extent());
+    set_size(to, extent.bytes, extent.bytes);
+    if (extent.last_time) {
+        to.st_mtim = to.st_ctim = to_timespec(extent.last_time->value * kNanosecondsPerMillisecond);
+    }
     return {};
 }
 
@@ -83,7 +121,10 @@ Result<struct stat> node_attributes(Store& store, const Node& node) {
     to.st_nlink = 1;
     // stdio takes this for its buffer's size, so a large one would make loggers hold back their lines for longer.
     to.st_blksize = 4096;
-    const Attributes attributes = node.is_partition() ? node.partition->attributes() : owning_attributes(store, node);
+    Attributes attributes = node.partition ? node.partition->attributes() : owning_attributes(store, node);
+    if (node.kind == NodeKind::kView && !node.partition) {
+        attributes.mode &= mode_of_all(*node.topic, attributes);
+    }
     set_owner_and_times(to, attributes);
     constexpr mode_t kReadBits = 0444;
     constexpr mode_t kReadAndWriteBits = 0666;
@@ -94,6 +135,8 @@ Result<struct stat> node_attributes(Store& store, const Node& node) {
             to.st_mode = S_IFDIR | attributes.mode;
             break;
         case NodeKind::kConfigDirectory:
+        case NodeKind::kDaysDirectory:
+        case NodeKind::kDayDirectory:
             to.st_mode = S_IFDIR | (attributes.mode & kAccessBits);
             break;
         case NodeKind::kConfigKey: {
@@ -112,8 +155,23 @@ Result<struct stat> node_attributes(Store& store, const Node& node) {
             to.st_mode = S_IFREG | attributes.mode;
             TOPICFS_TRY(set_partition_size(to, node));
             break;
+        case NodeKind::kView:
+            TOPICFS_TRY(set_view(to, node, attributes));
+            break;
     }
     return to;
+}
+
+Result<void> check_truncation(const Node& node) {
+    bool is_empty = false;
+    if (node.is_all) {
+        TOPICFS_TRY_ASSIGN(const LogView::Extent extent, node.view->extent());
+        is_empty = extent.bytes == 0;
+    } else if (node.is_partition()) {
+        TOPICFS_TRY_ASSIGN(const Position end, node.partition->end());
+        is_empty = end == node.partition->start();
+    }
+    return is_empty ? Result<void>() : refused(EPERM, "append-only: it cannot be truncated");
 }
 
 double attribute_seconds(const Node& node) {
@@ -121,8 +179,10 @@ double attribute_seconds(const Node& node) {
 }
 
 double entry_seconds(const Node& node) {
-    // A partition's name leads to another node when it is opened for writing and when its log start moves.
-    return node.is_partition() ? 0 : kDirectorySeconds;
+    // A partition's name leads to another node when it is opened for writing and when its log start moves; a view's at
+    // each look-up, as does that of a day which may be gone.
+    const bool changes = node.is_partition() || node.is_unique() || node.kind == NodeKind::kDayDirectory;
+    return changes ? 0 : kDirectorySeconds;
 }
 
 }  // namespace topicfs

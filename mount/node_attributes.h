@@ -16,6 +16,9 @@ namespace topicfs {
 // Errors are the engine's.
 Result<struct stat> node_attributes(Store& store, const Node& node);
 
+// O_TRUNC, or a truncation to nothing, of what can be written: as chattr +a has it, EPERM where it holds something.
+Result<void> check_truncation(const Node& node);
+
 // For how long the kernel may answer without asking: directories' own attributes change only through the kernel,
 // everything else can change at any time.
 double attribute_seconds(const Node& node);

@@ -1,5 +1,6 @@
 #include "mount/nodes.h"
 
+#include <chrono>
 #include <utility>
 
 namespace topicfs {
@@ -12,10 +13,23 @@ constexpr std::uint64_t kTopicIndex = 0;
 constexpr std::uint64_t kRootIndex = 1;
 constexpr std::uint64_t kConfigIndex = 2;
 constexpr std::uint64_t kStatusIndex = 3;
+constexpr std::uint64_t kDaysIndex = 4;
 constexpr std::uint64_t kSettingIndex = 0x100;
 constexpr std::uint64_t kPartitionIndex = 0x10000;
+constexpr std::uint64_t kDayIndex = 0x100000;  // and the days since 1970-01-01
 constexpr unsigned kIndexBits = 24;
-static_assert(kPartitionIndex + kPartitionsMax <= std::uint64_t{1} << kIndexBits);
+static_assert(kPartitionIndex + kPartitionsMax <= kDayIndex);
+constexpr std::uint64_t kDaysOfYearMax = (kCivilYearMax + 1 - kCivilYearMin) * 366;
+static_assert(kDayIndex + kDaysOfYearMax <= std::uint64_t{1} << kIndexBits);
+// Topics' ids leave it free: those of views have it, and 63 bits of their name's hash.
+constexpr std::uint64_t kViewBit = std::uint64_t{1} << 63;
+
+std::uint64_t day_number(const CivilDate& date) {
+    const std::chrono::year_month_day day{std::chrono::year(date.year),
+                                          std::chrono::month(static_cast<unsigned>(date.month)),
+                                          std::chrono::day(static_cast<unsigned>(date.day))};
+    return static_cast<std::uint64_t>(std::chrono::sys_days(day).time_since_epoch().count());
+}
 
 std::uint64_t index_of(const Node& node) {
     switch (node.kind) {
@@ -27,12 +41,18 @@ std::uint64_t index_of(const Node& node) {
         case NodeKind::kWriter:
         case NodeKind::kBackedWriter:
             return kPartitionIndex + node.partition->number();
+        case NodeKind::kDaysDirectory:
+            return kDaysIndex;
+        case NodeKind::kDayDirectory:
+            return kDayIndex + day_number(node.day);
         case NodeKind::kConfigDirectory:
             return kConfigIndex;
         case NodeKind::kConfigKey:
             return kSettingIndex + node.setting;
         case NodeKind::kStatus:
             return kStatusIndex;
+        case NodeKind::kView:
+            break;  // inode_number() knows
     }
     return kRootIndex;
 }
@@ -40,12 +60,32 @@ std::uint64_t index_of(const Node& node) {
 }  // namespace
 
 std::uint64_t inode_number(const Node& node) {
+    if (node.kind == NodeKind::kView) {
+        return node.view_inode;
+    }
     const std::uint64_t topic = node.topic ? node.topic->id() : 0;
     return (topic << kIndexBits) | index_of(node);
 }
 
 std::uint64_t partition_inode_number(const Topic& topic, std::uint32_t partition) {
     return (topic.id() << kIndexBits) | (kPartitionIndex + partition);
+}
+
+// FNV-1a, 64 bits (Fowler, Noll, Vo; constants of draft-eastlake-fnv).
+std::uint64_t view_inode_number(const Topic& topic, std::string_view path) {
+    std::uint64_t hash = 0xCBF29CE484222325;
+    const auto add = [&](std::uint8_t byte) { hash = (hash ^ byte) * 0x100000001B3; };
+    for (unsigned shift = 0; shift < 64; shift += 8) {
+        add(static_cast<std::uint8_t>(topic.id() >> shift));
+    }
+    for (const char c : path) {
+        add(static_cast<std::uint8_t>(c));
+    }
+    return kViewBit | hash;
+}
+
+std::string day_path(const CivilDate& day, std::string_view name) {
+    return ".days/" + format_date(day) + '/' + std::string(name);
 }
 
 NodeTable::NodeTable() {
@@ -80,13 +120,15 @@ NodeTable::Known* NodeTable::find_locked(const Node& wanted, const Key& key) {
 std::shared_ptr<const Node> NodeTable::look_up(const Node& wanted) {
     const Key key = key_of(wanted);
     const std::lock_guard lock(mutex_);
-    if (Known* known = find_locked(wanted, key); known != nullptr) {
+    if (Known* known = wanted.is_unique() ? nullptr : find_locked(wanted, key); known != nullptr) {
         ++known->look_ups;
         return known->node;
     }
     auto node = std::make_shared<Node>(wanted);
     node->id = next_id_;
-    ids_[key].insert(node->id);
+    if (!node->is_unique()) {
+        ids_[key].insert(node->id);
+    }
     try {
         nodes_.emplace(node->id, Known{node, 1, 0});
     } catch (...) {
@@ -120,7 +162,8 @@ bool NodeTable::open(NodeId id) {
 void NodeTable::close(NodeId id) {
     const std::lock_guard lock(mutex_);
     const auto found = nodes_.find(id);
-    if (found != nodes_.end() && found->second.opens > 0 && --found->second.opens == 0) {
+    if (found != nodes_.end() && found->second.opens > 0 && --found->second.opens == 0 &&
+        !found->second.node->is_unique()) {
         ids_[key_of(*found->second.node)].insert(id);
     }
 }

@@ -7,6 +7,9 @@
 // which keeps large writes whole: the kernel cuts them at 1 MiB and holds the node's lock meanwhile; and backed writer
 // nodes, whose writes stay in the kernel.
 //
+// A view has a node for each look-up: views of one name that were looked up at different times show different things.
+// The kernel drops the node of an earlier look-up when a later one gives another, so they do not pile up.
+//
 // A reader or backed writer node that is open is given to no other look-up, so that each open has a node of its own.
 // Readers by splice(2) need that: the kernel reads for them by pages, and pads the page at the end with NULs up to the
 // size that the node has then, which another's look-up may just have raised. For writers an fsync of one does not stop
@@ -22,11 +25,28 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <string>
+#include <string_view>
 #include <unordered_map>
+
+#include "base/local_time.h"
+#include "store/log_view.h"
 
 namespace topicfs {
 
-enum class NodeKind { kRoot, kTopic, kReader, kWriter, kBackedWriter, kConfigDirectory, kConfigKey, kStatus };
+enum class NodeKind {
+    kRoot,
+    kTopic,
+    kReader,
+    kWriter,
+    kBackedWriter,
+    kView,  // T/N@FROM, T/all, a day's file, …
+    kDaysDirectory,
+    kDayDirectory,
+    kConfigDirectory,
+    kConfigKey,
+    kStatus,
+};
 
 using NodeId = std::uint64_t;
 inline constexpr NodeId kRootNode = 1;
@@ -38,23 +58,36 @@ struct Node {
     std::shared_ptr<Topic> topic;          // none for the root, its .config and its .status
     std::shared_ptr<Partition> partition;  // of readers and writers
     Position start;                        // of readers and writers: what offset 0 of the file is
-    bool follow = false;                   // of readers: a read at the end waits
+    std::shared_ptr<LogView> view;         // of views
+    std::uint64_t view_inode = 0;          // of views: view_inode_number()
+    std::string view_path;                 // of views: below the topic
+    bool is_all = false;                   // of views: T/all itself, which can be written
+    CivilDate day;                         // of days
+    bool follow = false;                   // of readers and views: a read at the end waits
     std::uint32_t setting = 0;             // of keys: see config_info()
 
     bool is_directory() const {
-        return kind == NodeKind::kRoot || kind == NodeKind::kTopic || kind == NodeKind::kConfigDirectory;
+        return kind == NodeKind::kRoot || kind == NodeKind::kTopic || kind == NodeKind::kConfigDirectory ||
+               kind == NodeKind::kDaysDirectory || kind == NodeKind::kDayDirectory;
     }
     bool is_partition() const {
         return kind == NodeKind::kReader || kind == NodeKind::kWriter || kind == NodeKind::kBackedWriter;
     }
     // Whether an open has it to itself.
-    bool is_exclusive() const { return kind == NodeKind::kReader || kind == NodeKind::kBackedWriter; }
+    bool is_exclusive() const { return is_unique() || kind == NodeKind::kReader || kind == NodeKind::kBackedWriter; }
+    // Whether each look-up has it to itself: what a view shows is decided at the look-up.
+    bool is_unique() const { return kind == NodeKind::kView; }
 };
 
 // st_ino: the same for all nodes of a partition (else tail -F would take a reader node that is new for a file that is
 // new), and the same after a remount. 40 bits name the topic, 24 what is in it.
 std::uint64_t inode_number(const Node& node);
 std::uint64_t partition_inode_number(const Topic& topic, std::uint32_t partition);
+// Of a view by its path below the topic: whenever that is looked up, and whatever it shows by then.
+std::uint64_t view_inode_number(const Topic& topic, std::string_view path);
+
+// Of what is in T/.days/DAY.
+std::string day_path(const CivilDate& day, std::string_view name);
 
 // Any thread.
 class NodeTable {

@@ -29,6 +29,7 @@
 #include "mount/reply.h"
 #include "mount/request_counts.h"
 #include "mount/turned_opens.h"
+#include "store/view_name.h"
 
 namespace topicfs {
 
@@ -104,13 +105,19 @@ private:
     Result<Node> resolve(const Node& directory, std::string_view name, std::uint32_t thread) const;
     Result<Node> resolve_in_topic(const std::shared_ptr<Topic>& topic, std::string_view name,
                                   std::uint32_t thread) const;
+    Result<Node> resolve_partition(const std::shared_ptr<Topic>& topic, std::uint32_t number, bool follow,
+                                   std::uint32_t thread) const;
+    Result<Node> resolve_day(const Node& directory, std::string_view name) const;
+    // `path` is what names it below the topic.
+    static Result<Node> view_node(const std::shared_ptr<Topic>& topic, std::optional<std::uint32_t> partition,
+                                  std::shared_ptr<LogView> view, std::string path);
+    static Result<Node> named_view_node(const std::shared_ptr<Topic>& topic, const ViewName& name, std::string path);
     static Result<Node> partition_node(const std::shared_ptr<Topic>& topic, std::uint32_t number, NodeRole role);
     // What takes this open's writes past the daemon; none where they are to come to it.
     std::shared_ptr<Backing> backing_for(const Topic& topic, Partition& partition, int flags, std::uint32_t thread);
     // Makes a handle of the node, which the caller has noted as open, and answers by `answer`; where that says that the
     // kernel did not take it, undoes all that. Returns whether it did.
-    bool answer_open(const std::shared_ptr<const Node>& node, std::shared_ptr<const Backing> backing,
-                     fuse_file_info& info, const std::function<bool()>& answer);
+    bool answer_open(const std::shared_ptr<Handle>& handle, fuse_file_info& info, const std::function<bool()>& answer);
     void closed(const Handle& handle);
     // Counts a look-up, which is the kernel's from then on: it must be told of it, or the look-up taken back.
     Result<fuse_entry_param> make_entry(const Node& found);
@@ -124,14 +131,16 @@ private:
     // Of what `caller` makes in a directory. A set-group-id directory gives its group on, as on any file system.
     static Attributes new_attributes(const fuse_ctx& caller, mode_t mode, const Attributes& directory);
     Result<void> open_partition(Reply& reply, const std::shared_ptr<const Node>& node, fuse_file_info& info);
+    Result<void> open_view_file(Reply& reply, const std::shared_ptr<const Node>& node, fuse_file_info& info);
     Result<void> open_text(Reply& reply, const std::shared_ptr<const Node>& node, fuse_file_info& info);
     Result<std::uint32_t> creatable_partition(const Node& directory, std::string_view name) const;
-    Result<void> read_partition(Reply& reply, const std::shared_ptr<Handle>& handle, std::size_t size, off_t offset,
-                                int flags);
+    Result<void> read_log(Reply& reply, const std::shared_ptr<Handle>& handle, std::size_t size, off_t offset,
+                          int flags);
     void answer_read(Reply& reply, Handle& handle, Position position, std::size_t size);
     Result<std::string> root_status();
     static void read_text(Reply& reply, Handle& handle, std::size_t size, off_t offset);
     static Result<std::size_t> append(const Handle& handle, int flags, std::span<const std::byte> bytes, off_t offset);
+    static Result<std::size_t> append_to_all(Handle& handle, int flags, std::span<const std::byte> bytes, off_t offset);
     Result<void> write_setting(Handle& handle, std::string_view text);
 
     Store& store_;

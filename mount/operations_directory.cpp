@@ -1,10 +1,14 @@
 // The part of Operations that lists directories.
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <string>
 
+#include "base/clock.h"
+#include "mount/names.h"
 #include "mount/node_attributes.h"
 #include "mount/operations.h"
+#include "store/views.h"
 
 namespace topicfs {
 
@@ -26,11 +30,40 @@ constexpr off_t kFirstIndex = 2;
 
 std::uint64_t parent_inode_number(const Node& directory) {
     Node parent;
-    if (directory.kind == NodeKind::kConfigDirectory && directory.topic) {
+    if (directory.kind == NodeKind::kDayDirectory) {
+        parent.kind = NodeKind::kDaysDirectory;
+        parent.topic = directory.topic;
+    } else if (directory.kind != NodeKind::kTopic && directory.topic) {
         parent.kind = NodeKind::kTopic;
         parent.topic = directory.topic;
     }
     return inode_number(parent);
+}
+
+// Those whose listing is remembered by who reads it, as names come and go.
+bool is_remembered(const Node& directory) {
+    return directory.kind == NodeKind::kRoot || directory.kind == NodeKind::kDaysDirectory ||
+           directory.kind == NodeKind::kDayDirectory;
+}
+
+Result<std::vector<std::string>> names_in(const Store& store, const Node& directory) {
+    if (directory.kind == NodeKind::kRoot) {
+        return store.topic_names();
+    }
+    std::vector<std::string> names;
+    if (directory.kind == NodeKind::kDaysDirectory) {
+        TOPICFS_TRY_ASSIGN(const auto days, days_of(*directory.topic));
+        std::transform(days.begin(), days.end(), std::back_inserter(names), format_date);
+        return names;
+    }
+    TOPICFS_TRY_ASSIGN(const auto numbers, partitions_of_day(*directory.topic, directory.day));
+    for (const std::uint32_t number : numbers) {
+        names.push_back(std::to_string(number));
+    }
+    if (!names.empty() && open_day(directory.topic, directory.day, std::nullopt, system_clock().now())) {
+        names.emplace_back(kAllName);
+    }
+    return names;
 }
 
 }  // namespace
@@ -52,6 +85,8 @@ off_t Operations::entry_count(const Handle& handle) const {
     std::size_t count = 0;
     switch (handle.node->kind) {
         case NodeKind::kRoot:
+        case NodeKind::kDaysDirectory:
+        case NodeKind::kDayDirectory:
             count = handle.names.size();
             break;
         case NodeKind::kTopic:
@@ -86,6 +121,14 @@ std::optional<Operations::DirectoryEntry> Operations::entry_at(const Handle& han
             node.topic = *topic;
             return DirectoryEntry(name, inode_number(node), S_IFDIR);
         }
+        case NodeKind::kDaysDirectory:
+            node.kind = NodeKind::kDayDirectory;
+            node.day = parse_date(handle.names[number]).value_or(CivilDate());
+            return DirectoryEntry(handle.names[number], inode_number(node), S_IFDIR);
+        case NodeKind::kDayDirectory: {
+            const std::string& name = handle.names[number];
+            return DirectoryEntry(name, view_inode_number(*directory.topic, day_path(directory.day, name)), S_IFREG);
+        }
         case NodeKind::kTopic:
             return DirectoryEntry(std::to_string(number), partition_inode_number(*directory.topic, number), S_IFREG);
         default:
@@ -106,9 +149,10 @@ Result<void> Operations::read_directory(Reply& reply, fuse_ino_t /*id*/, std::si
     std::size_t used = 0;
     const std::lock_guard lock(handle->mutex);
     // An index into the directory is the cookie. Partitions are never removed and settings are fixed, so their numbers
-    // do; topics come and go, so an open of the root remembers the names it found when it was read from the begin.
-    if (cookie == 0 && handle->node->kind == NodeKind::kRoot) {
-        handle->names = store_.topic_names();
+    // do; topics and days come and go, so an open of such a directory remembers the names it found when it was read
+    // from the begin.
+    if (cookie == 0 && is_remembered(*handle->node)) {
+        TOPICFS_TRY_ASSIGN(handle->names, names_in(store_, *handle->node));
     }
     for (off_t index = cookie; index < entry_count(*handle); ++index) {
         const std::optional<DirectoryEntry> entry = entry_at(*handle, index);

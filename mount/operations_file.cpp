@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "mount/follow_source.h"
 #include "mount/names.h"
 #include "mount/node_attributes.h"
 #include "mount/operations.h"
@@ -66,22 +67,13 @@ std::string json_text(const std::string& text) {
 
 std::string place_of(const Node& node) {
     const std::string topic = node.topic ? node.topic->name() + '/' : std::string();
+    if (node.kind == NodeKind::kView) {
+        return topic + node.view_path;
+    }
     if (node.is_partition()) {
         return topic + std::to_string(node.partition->number());
     }
     return topic + ".config/" + config_info(node.setting).key;
-}
-
-// O_TRUNC of what has bytes: as chattr +a has it.
-Result<void> check_truncation(const Node& node, int flags) {
-    if ((flags & O_TRUNC) == 0) {
-        return {};
-    }
-    TOPICFS_TRY_ASSIGN(const Position end, node.partition->end());
-    if (end != node.partition->start()) {
-        return refused(EPERM, "append-only: it cannot be truncated");
-    }
-    return {};
 }
 
 }  // namespace
@@ -90,6 +82,9 @@ Result<void> Operations::open(Reply& reply, fuse_ino_t id, fuse_file_info* info)
     TOPICFS_TRY_ASSIGN(const auto node, find_node(id));
     if (node->is_directory()) {
         return refused(EISDIR, "a directory");
+    }
+    if (node->kind == NodeKind::kView) {
+        return open_view_file(reply, node, *info);
     }
     return node->is_partition() ? open_partition(reply, node, *info) : open_text(reply, node, *info);
 }
@@ -109,24 +104,23 @@ std::shared_ptr<Backing> Operations::backing_for(const Topic& topic, Partition& 
     return backings_.get(partition_inode_number(topic, partition.number()), partition, settings.write_path);
 }
 
-bool Operations::answer_open(const std::shared_ptr<const Node>& node, std::shared_ptr<const Backing> backing,
-                             fuse_file_info& info, const std::function<bool()>& answer) {
-    const auto handle = std::make_shared<Handle>(node, info.flags);
-    handle->backing = std::move(backing);
-    handle->next_position = node->start;
+bool Operations::answer_open(const std::shared_ptr<Handle>& handle, fuse_file_info& info,
+                             const std::function<bool()>& answer) {
+    const Node& node = *handle->node;
+    handle->next_position = node.start;
     handles_.add(handle);
     // Others do not come to the daemon because one does that has to.
     const bool has_to = (info.flags & O_APPEND) == 0 || (info.flags & O_DSYNC) != 0;
-    if (writes_only(info.flags) && (handle->backing || !has_to)) {
+    if (node.is_partition() && writes_only(info.flags) && (handle->backing || !has_to)) {
         handle->is_counted_writer = true;
-        backings_.opened(inode_number(*node), handle->backing != nullptr);
+        backings_.opened(inode_number(node), handle->backing != nullptr);
     }
     info.fh = handle->number;
     // The page cache of a file that others let grow would show NULs at its tail; and it holds head and the segments
     // already, under the engine.
     info.direct_io = handle->backing ? 0 : 1;
     info.keep_cache = 0;
-    info.nonseekable = node->follow ? 1 : 0;
+    info.nonseekable = node.follow ? 1 : 0;
     if (handle->backing) {
         Passthrough::attach(info, handle->backing->id());
     }
@@ -147,7 +141,9 @@ void Operations::closed(const Handle& handle) {
 }
 
 Result<void> Operations::open_partition(Reply& reply, const std::shared_ptr<const Node>& node, fuse_file_info& info) {
-    TOPICFS_TRY(check_truncation(*node, info.flags));
+    if ((info.flags & O_TRUNC) != 0) {
+        TOPICFS_TRY(check_truncation(*node));
+    }
     if (node->follow && !reads_only(info.flags)) {
         return refused(EPERM, "a +follow file is for reading");
     }
@@ -169,10 +165,39 @@ Result<void> Operations::open_partition(Reply& reply, const std::shared_ptr<cons
         reply.error(ESTALE);
         return {};
     }
-    if (role_of(*node) != NodeRole::kBackedWriter) {
-        backing = nullptr;  // On any other node the writes come to the daemon.
+    const auto handle = std::make_shared<Handle>(node, info.flags);
+    if (role_of(*node) == NodeRole::kBackedWriter) {
+        handle->backing = std::move(backing);  // On any other node the writes come to the daemon.
     }
-    (void)answer_open(node, std::move(backing), info, [&] { return reply.opened(info); });
+    (void)answer_open(handle, info, [&] { return reply.opened(info); });
+    return {};
+}
+
+Result<void> Operations::open_view_file(Reply& reply, const std::shared_ptr<const Node>& node, fuse_file_info& info) {
+    const bool writes = !reads_only(info.flags);
+    if (writes && !node->is_all) {
+        return refused(EPERM, "a view is for reading");
+    }
+    if ((info.flags & O_TRUNC) != 0) {
+        TOPICFS_TRY(check_truncation(*node));
+    }
+    const bool alone = nodes_.open(node->id);
+    if (!is_by_kernel(info.flags) &&
+        turned_opens_.turn(reply.thread(), inode_number(*node), alone, NodeRole::kReader)) {
+        nodes_.close(node->id);
+        reply.error(ESTALE);
+        return {};
+    }
+    const auto handle = std::make_shared<Handle>(node, info.flags);
+    if (writes) {
+        auto writer = node->topic->open_writer();
+        if (!writer) {
+            nodes_.close(node->id);
+            return std::move(writer).error();
+        }
+        handle->writer = std::move(writer).value();
+    }
+    (void)answer_open(handle, info, [&] { return reply.opened(info); });
     return {};
 }
 
@@ -241,11 +266,14 @@ Result<void> Operations::create(Reply& reply, fuse_ino_t parent, const char* nam
                           : writes_only(info->flags) ? NodeRole::kWriter
                                                      : NodeRole::kReader;
     TOPICFS_TRY_ASSIGN(const Node found, partition_node(topic, number, role));
-    TOPICFS_TRY(check_truncation(found, info->flags));
+    if ((info->flags & O_TRUNC) != 0) {
+        TOPICFS_TRY(check_truncation(found));
+    }
     TOPICFS_TRY_ASSIGN(const fuse_entry_param entry, make_entry(found));
-    const auto node = nodes_.find(entry.ino);
+    const auto handle = std::make_shared<Handle>(nodes_.find(entry.ino), info->flags);
+    handle->backing = std::move(backing);
     nodes_.open(entry.ino);
-    if (!answer_open(node, std::move(backing), *info, [&] { return reply.created(entry, *info); })) {
+    if (!answer_open(handle, *info, [&] { return reply.created(entry, *info); })) {
         nodes_.forget(entry.ino, 1);
     }
     return {};
@@ -259,15 +287,15 @@ Result<void> Operations::read(Reply& reply, fuse_ino_t /*id*/, std::size_t size,
     if (offset < 0) {
         return refused(EINVAL, "a negative offset");
     }
-    if (!handle->node->is_partition()) {
+    if (!handle->node->is_partition() && !handle->node->view) {
         read_text(reply, *handle, size, offset);
         return {};
     }
-    return read_partition(reply, handle, size, offset, info->flags);
+    return read_log(reply, handle, size, offset, info->flags);
 }
 
-Result<void> Operations::read_partition(Reply& reply, const std::shared_ptr<Handle>& handle, std::size_t size,
-                                        off_t offset, int flags) {
+Result<void> Operations::read_log(Reply& reply, const std::shared_ptr<Handle>& handle, std::size_t size, off_t offset,
+                                  int flags) {
     const Node& node = *handle->node;
     const auto distance = static_cast<std::uint64_t>(offset);
     if (distance > kPositionMax - node.start.value) {
@@ -279,9 +307,9 @@ Result<void> Operations::read_partition(Reply& reply, const std::shared_ptr<Hand
     if (node.follow) {
         // A full answer would have the kernel ask for the rest of a larger read, and that would wait.
         bytes_max = std::min(bytes_max, kFollowBytesMax);
-        TOPICFS_TRY_ASSIGN(const Position end, node.partition->end());
-        if (position >= end) {
-            if ((flags & O_NONBLOCK) != 0 && !follows_.ended() && !node.partition->is_removed()) {
+        TOPICFS_TRY_ASSIGN(const FollowSource::Available available, FollowSource(node).available());
+        if (position >= available.end) {
+            if ((flags & O_NONBLOCK) != 0 && !follows_.ended() && !available.is_over) {
                 reply.error(EAGAIN);
             } else {
                 follows_.hold(reply, {handle, position, bytes_max});
@@ -295,8 +323,8 @@ Result<void> Operations::read_partition(Reply& reply, const std::shared_ptr<Hand
 
 void Operations::answer_read(Reply& reply, Handle& handle, Position position, std::size_t size) {
     const Node& node = *handle.node;
-    Result<ByteView> view = node.partition->view(position, size);
-    if (view && view->parts().size() > kPartsMax) {
+    Result<ByteView> view = node.view ? node.view->view(position.value, size) : node.partition->view(position, size);
+    if (view && !node.view && view->parts().size() > kPartsMax) {
         view = copy_of(*node.partition, position, view->size());
     }
     if (view) {
@@ -355,23 +383,42 @@ Result<std::size_t> Operations::append(const Handle& handle, int flags, std::spa
     return partition.append_at(handle.node->start + distance, bytes);
 }
 
+// The end of T/all is where its last reader may see it only later. So without O_APPEND a write appends that begins
+// there or where the last one through this open ended.
+Result<std::size_t> Operations::append_to_all(Handle& handle, int flags, std::span<const std::byte> bytes,
+                                              off_t offset) {
+    if (((handle.flags | flags) & O_APPEND) == 0) {
+        TOPICFS_TRY_ASSIGN(const LogView::Extent extent, handle.node->view->extent());
+        const std::lock_guard lock(handle.mutex);
+        const bool goes_on = handle.next_write > 0 && offset == handle.next_write;
+        if (!goes_on && (offset < 0 || static_cast<std::uint64_t>(offset) != extent.bytes)) {
+            return refused(EPERM, "append-only: a write begins at the end");
+        }
+    }
+    TOPICFS_TRY_ASSIGN(const std::size_t stored, handle.writer->append(bytes));
+    const std::lock_guard lock(handle.mutex);
+    handle.next_write = offset + static_cast<off_t>(stored);
+    return stored;
+}
+
 Result<void> Operations::write(Reply& reply, fuse_ino_t /*id*/, const char* bytes, std::size_t size, off_t offset,
                                fuse_file_info* info) {
     TOPICFS_TRY_ASSIGN(const auto handle, find_handle(info));
     if (reads_only(handle->flags) || handle->node->is_directory()) {
         return refused(EBADF, "not open for writing");
     }
-    if (!handle->node->is_partition()) {
+    if (!handle->node->is_partition() && !handle->writer) {
         TOPICFS_TRY(write_setting(*handle, std::string_view(bytes, size)));
         reply.written(size);
         return {};
     }
-    TOPICFS_TRY_ASSIGN(const std::size_t stored,
-                       append(*handle, info->flags, std::as_bytes(std::span(bytes, size)), offset));
+    const auto written = std::as_bytes(std::span(bytes, size));
+    TOPICFS_TRY_ASSIGN(const std::size_t stored, handle->writer ? append_to_all(*handle, info->flags, written, offset)
+                                                                : append(*handle, info->flags, written, offset));
     // The kernel sends no FSYNC after a direct write. With each WRITE come the flags of the moment: O_DSYNC (which
     // O_SYNC includes) of the open, or of pwritev2's RWF_DSYNC.
     if (((handle->flags | info->flags) & O_DSYNC) != 0) {
-        TOPICFS_TRY(handle->node->partition->sync());
+        TOPICFS_TRY(handle->writer ? handle->writer->sync() : handle->node->partition->sync());
     }
     reply.written(stored);
     return {};
@@ -399,7 +446,9 @@ Result<void> Operations::write_setting(Handle& handle, std::string_view text) {
 
 Result<void> Operations::sync(Reply& reply, fuse_ino_t /*id*/, int /*data_only*/, fuse_file_info* info) {
     TOPICFS_TRY_ASSIGN(const auto handle, find_handle(info));
-    if (handle->node->is_partition()) {
+    if (handle->writer) {
+        TOPICFS_TRY(handle->writer->sync());
+    } else if (handle->node->is_partition()) {
         TOPICFS_TRY(handle->node->partition->sync());
     }
     reply.done();

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <limits>
 
+#include "base/log.h"
 #include "mount/operations.h"
 
 namespace topicfs {
@@ -61,8 +62,13 @@ Result<void> Operations::release(Reply& reply, fuse_ino_t /*id*/, fuse_file_info
     if (!handle) {
         return refused(EBADF, "released twice");
     }
-    if (handle->node->is_partition()) {
+    if (handle->node->is_partition() || handle->node->view) {
         closed(*handle);
+    }
+    if (handle->writer) {
+        if (const auto written = handle->writer->close(); !written) {
+            log_error(mount_point_ + '/' + handle->node->topic->name() + "/all: " + written.error().message());
+        }
     }
     if (handle->node->follow) {
         follows_.forget(handle);

@@ -6,9 +6,12 @@
 #include <optional>
 #include <utility>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "mount/names.h"
 #include "mount/node_attributes.h"
 #include "mount/operations.h"
+#include "store/views.h"
 
 namespace topicfs {
 
@@ -62,13 +65,7 @@ Result<void> set_size(const Node& node, off_t size) {
     if (node.kind == NodeKind::kConfigKey && size == 0) {
         return {};  // Comes before the write of the new value; one write is one value, so there is nothing to do.
     }
-    if (node.is_partition() && size == 0) {
-        TOPICFS_TRY_ASSIGN(const Position end, node.partition->end());
-        if (end == node.partition->start()) {
-            return {};
-        }
-    }
-    return refused(EPERM, "append-only: it cannot be truncated");
+    return size == 0 ? check_truncation(node) : refused(EPERM, "append-only: it cannot be truncated");
 }
 
 }  // namespace
@@ -94,23 +91,92 @@ Result<Node> Operations::partition_node(const std::shared_ptr<Topic>& topic, std
     return node;
 }
 
-Result<Node> Operations::resolve_in_topic(const std::shared_ptr<Topic>& topic, std::string_view name,
-                                          std::uint32_t thread) const {
-    const bool follow = name.ends_with(kFollowSuffix);
-    const std::optional<std::uint32_t> number =
-        partition_number(follow ? name.substr(0, name.size() - kFollowSuffix.size()) : name);
-    if (!number || *number >= topic->partition_count()) {
+Result<Node> Operations::resolve_partition(const std::shared_ptr<Topic>& topic, std::uint32_t number, bool follow,
+                                           std::uint32_t thread) const {
+    if (number >= topic->partition_count()) {
         return not_found();
     }
     if (follow) {
-        TOPICFS_TRY_ASSIGN(Node node, partition_node(topic, *number, NodeRole::kReader));
+        TOPICFS_TRY_ASSIGN(Node node, partition_node(topic, number, NodeRole::kReader));
         node.follow = true;
         return node;
     }
-    const auto expected = turned_opens_.expected(thread, partition_inode_number(*topic, *number));
-    TOPICFS_TRY_ASSIGN(Node node, partition_node(topic, *number, expected.role));
+    const auto expected = turned_opens_.expected(thread, partition_inode_number(*topic, number));
+    TOPICFS_TRY_ASSIGN(Node node, partition_node(topic, number, expected.role));
     node.id = expected.node;
     return node;
+}
+
+Result<Node> Operations::view_node(const std::shared_ptr<Topic>& topic, std::optional<std::uint32_t> partition,
+                                   std::shared_ptr<LogView> view, std::string path) {
+    Node node;
+    node.kind = NodeKind::kView;
+    node.topic = topic;
+    if (partition) {
+        TOPICFS_TRY_ASSIGN(node.partition, topic->partition(*partition));
+    }
+    node.view = std::move(view);
+    node.view_inode = view_inode_number(*topic, path);
+    node.view_path = std::move(path);
+    return node;
+}
+
+Result<Node> Operations::named_view_node(const std::shared_ptr<Topic>& topic, const ViewName& name, std::string path) {
+    TOPICFS_TRY_ASSIGN(auto view, open_view(topic, name, system_clock().now()));
+    TOPICFS_TRY_ASSIGN(Node node, view_node(topic, name.partition, std::move(view), std::move(path)));
+    node.follow = name.follow;
+    return node;
+}
+
+Result<Node> Operations::resolve_in_topic(const std::shared_ptr<Topic>& topic, std::string_view name,
+                                          std::uint32_t thread) const {
+    const bool follow = name.ends_with(kFollowSuffix);
+    const std::string_view plain = follow ? name.substr(0, name.size() - kFollowSuffix.size()) : name;
+    if (const auto number = partition_number(plain)) {
+        return resolve_partition(topic, *number, follow, thread);
+    }
+    if (plain == kAllName) {
+        TOPICFS_TRY_ASSIGN(Node node, named_view_node(topic, {std::nullopt, ViewStart{}, std::nullopt, follow},
+                                                      std::string(kAllName)));
+        node.is_all = !follow;
+        return node;
+    }
+    if (!is_view_name(name)) {
+        return not_found();
+    }
+    const Result<ViewName> view = parse_view_name(name);
+    if (!view) {
+        // Who looked it up sees only that there is no such file.
+        log_debug(mount_point_ + '/' + topic->name() + '/' + std::string(name) + ": " + view.error().message());
+        return not_found();
+    }
+    return named_view_node(topic, *view, std::string(name));
+}
+
+// T/.days/DAY, and what is in it.
+Result<Node> Operations::resolve_day(const Node& directory, std::string_view name) const {
+    const std::shared_ptr<Topic>& topic = directory.topic;
+    if (directory.kind == NodeKind::kDaysDirectory) {
+        const auto day = parse_date(name);
+        if (!day) {
+            return not_found();
+        }
+        TOPICFS_TRY_ASSIGN(const auto partitions, partitions_of_day(*topic, *day));
+        if (partitions.empty()) {
+            return not_found();
+        }
+        Node node;
+        node.kind = NodeKind::kDayDirectory;
+        node.topic = topic;
+        node.day = *day;
+        return node;
+    }
+    const auto number = partition_number(name);
+    if ((number && *number >= topic->partition_count()) || (!number && name != kAllName)) {
+        return not_found();
+    }
+    TOPICFS_TRY_ASSIGN(auto view, open_day(topic, directory.day, number, system_clock().now()));
+    return view_node(topic, number, std::move(view), day_path(directory.day, name));
 }
 
 Result<Node> Operations::resolve(const Node& directory, std::string_view name, std::uint32_t thread) const {
@@ -130,12 +196,19 @@ Result<Node> Operations::resolve(const Node& directory, std::string_view name, s
     if (!directory.is_directory()) {
         return refused(ENOTDIR, "not a directory");
     }
+    if (directory.kind == NodeKind::kDaysDirectory || directory.kind == NodeKind::kDayDirectory) {
+        return resolve_day(directory, name);
+    }
     if (name == kConfigName) {
         node.kind = NodeKind::kConfigDirectory;
         return node;
     }
     if (name == kStatusName) {
         node.kind = NodeKind::kStatus;
+        return node;
+    }
+    if (directory.kind == NodeKind::kTopic && name == kDaysName) {
+        node.kind = NodeKind::kDaysDirectory;
         return node;
     }
     if (directory.kind == NodeKind::kTopic) {

@@ -60,11 +60,12 @@ public:
         }
         return open_on(std::move(faults));
     }
-    // What is in the directory counts as durable.
-    Result<void> open_for_power_cut() {
-        auto fs = std::make_unique<PowerCutFileSystem>(directory_);
-        power_ = fs.get();
-        return open_on(std::move(fs));
+    // What is in the directory counts as durable. With `freeze_before` power is cut before that change of the start, if
+    // it has so many.
+    Result<void> open_for_power_cut(std::uint64_t freeze_before = 0) {
+        power_ = std::make_unique<PowerCutFileSystem>(directory_);
+        power_->freeze_before(freeze_before);
+        return open_on(std::make_unique<FaultFileSystem>(*power_));
     }
     PowerCutFileSystem& power() { return *power_; }
     // Goes on in another directory, with what a power cut now leaves.
@@ -218,7 +219,7 @@ private:
     TemporaryDirectory root_;
     std::filesystem::path directory_ = root_.path();
     int cuts_ = 0;
-    PowerCutFileSystem* power_ = nullptr;
+    std::unique_ptr<PowerCutFileSystem> power_;
     ManualClock clock_{TimestampMs{1'000'000}};
     FaultFileSystem* faults_ = nullptr;
     std::unique_ptr<LocalStore> store_;
@@ -297,23 +298,30 @@ TEST_CASE(
     "twice") {
     Random random;
     INFO("seed " << random.seed());
+    std::uint64_t starts_cut = 0;
     for (std::uint64_t number = 1;; ++number) {
         INFO("cut before change " << number);
         WriterRun run(true);
         must(run.make());
         run.end();
         must(run.open_for_power_cut());
-        run.power().freeze_before(number);
+        run.power().freeze_before(run.power().changes() + number);
         run.work(40, true, false);
         const bool was_cut = run.power().is_frozen();
         run.cut_power(random);
-        must(run.open_for_power_cut());
-        run.check(false, true);
+        const auto opened = run.open_for_power_cut(random.between(1, 60));
+        if (!opened || run.power().is_frozen()) {
+            ++starts_cut;
+        } else {
+            run.check(false, true);
+        }
         run.cut_power(random);
         must(run.open());
         run.check(false, true);
         run.end();
         if (!was_cut) {
+            REQUIRE(number > 50);
+            REQUIRE(starts_cut > 10);
             break;
         }
     }

@@ -6,6 +6,7 @@
 
 #include "format/text_file.h"
 #include "log/partition_log.h"
+#include "store/line_turns.h"
 #include "store/topic_writer.h"
 
 #include <topicfs/store.h>
@@ -26,24 +27,6 @@ inline constexpr unsigned kTopicFileVersion = 1;
 inline constexpr const char* kUnfinishedPrefix = ".unfinished-";
 
 class StoredTopic;
-
-// Appends of whole-topic writers to one partition: many side by side, or one alone, who does not wait for those that
-// come after it.
-class LineTurns {
-public:
-    std::unique_lock<std::shared_mutex> alone() {
-        const std::scoped_lock turn(turn_);
-        return std::unique_lock(appends_);
-    }
-    std::shared_lock<std::shared_mutex> together() {
-        const std::scoped_lock turn(turn_);
-        return std::shared_lock(appends_);
-    }
-
-private:
-    std::mutex turn_;
-    std::shared_mutex appends_;
-};
 
 class StoredPartition final : public Partition {
 public:

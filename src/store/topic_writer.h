@@ -5,7 +5,7 @@
 // behind the last delimiter is kept in a file (UnfinishedFile) and, when the line is whole, appended with its rest:
 // the file says so first, so that a process that dies in between leaves behind what is needed to find out whether the
 // line is in the partition. Between the log end that the file names and the end of the append no other writer of the
-// topic appends there (StoredPartition::line_mutex), as two lines can be the same.
+// topic appends there (LineTurns), as two lines can be the same.
 //
 // After an error that is not for lack of room the writer fails every call; what it had kept is written at the next
 // start. Threads: any; the calls of one writer wait for each other.

@@ -45,6 +45,13 @@ struct Writers : StoreFixture {
     }
 };
 
+class AllFindings final : public VerifyObserver {
+public:
+    void found(const Finding& finding) override { text += finding.path + ": " + finding.what + "\n"; }
+    void progress(std::uint64_t, std::uint64_t, const std::string&) override {}
+    std::string text;
+};
+
 }  // namespace
 
 TEST_CASE_METHOD(Writers, "TopicWriter: whole lines without a key go to the writer's own partition, in order") {
@@ -274,4 +281,12 @@ TEST_CASE_METHOD(Writers, "TopicWriter: a store that is read only has no writer,
     const auto topic = *reader->topic("T");
     CHECK(topic->open_writer().error().code == ErrorCode::kReadOnly);
     CHECK(read_all(*topic, 0).empty());
+    REQUIRE(files() == 1);
+    const auto fs = open_file_system(directory.string());
+    REQUIRE(fs);
+    AllFindings seen;
+    const auto verified = verify_store(**fs, seen);
+    REQUIRE(verified);
+    CHECK(verified->topics == 1);
+    CHECK(seen.text.empty());
 }

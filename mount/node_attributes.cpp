@@ -38,6 +38,11 @@ void set_size(struct stat& to, std::uint64_t bytes, std::uint64_t disk_bytes) {
     to.st_blocks = static_cast<blkcnt_t>((disk_bytes + kBlockBytes - 1) / kBlockBytes);
 }
 
+Result<bool> is_partition_empty(Partition& partition) {
+    TOPICFS_TRY_ASSIGN(const Position end, partition.end());
+    return end == partition.start();
+}
+
 Result<void> set_partition_size(struct stat& to, const Node& node) {
     TOPICFS_TRY_ASSIGN(const Position end, node.partition->end());
     set_size(to, end > node.start ? end - node.start : 0, node.partition->disk_bytes());
@@ -165,11 +170,14 @@ Result<struct stat> node_attributes(Store& store, const Node& node) {
 Result<void> check_truncation(const Node& node) {
     bool is_empty = false;
     if (node.is_all) {
-        TOPICFS_TRY_ASSIGN(const LogView::Extent extent, node.view->extent());
-        is_empty = extent.bytes == 0;
+        // What was acknowledged counts, though it cannot be read in `all` before it is settled.
+        is_empty = true;
+        for (std::uint32_t number = 0; is_empty && number < node.topic->partition_count(); ++number) {
+            TOPICFS_TRY_ASSIGN(const auto partition, node.topic->partition(number));
+            TOPICFS_TRY_ASSIGN(is_empty, is_partition_empty(*partition));
+        }
     } else if (node.is_partition()) {
-        TOPICFS_TRY_ASSIGN(const Position end, node.partition->end());
-        is_empty = end == node.partition->start();
+        TOPICFS_TRY_ASSIGN(is_empty, is_partition_empty(*node.partition));
     }
     return is_empty ? Result<void>() : refused(EPERM, "append-only: it cannot be truncated");
 }

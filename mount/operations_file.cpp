@@ -190,11 +190,13 @@ Result<void> Operations::open_view_file(Reply& reply, const std::shared_ptr<cons
     }
     const auto handle = std::make_shared<Handle>(node, info.flags);
     if (writes) {
-        auto writer = node->topic->open_writer();
+        auto extent = node->view->extent();
+        auto writer = extent ? node->topic->open_writer() : std::move(extent).error();
         if (!writer) {
             nodes_.close(node->id);
             return std::move(writer).error();
         }
+        handle->end_at_open = extent->bytes;
         handle->writer = std::move(writer).value();
     }
     (void)answer_open(handle, info, [&] { return reply.opened(info); });
@@ -383,15 +385,17 @@ Result<std::size_t> Operations::append(const Handle& handle, int flags, std::spa
     return partition.append_at(handle.node->start + distance, bytes);
 }
 
-// The end of T/all is where its last reader may see it only later. So without O_APPEND a write appends that begins
-// there or where the last one through this open ended.
+// The end of T/all moves on with what others append, and with what was appended a moment ago. So without O_APPEND a
+// write appends that begins where the end was at some time since the open, or where the last one through this open
+// ended.
 Result<std::size_t> Operations::append_to_all(Handle& handle, int flags, std::span<const std::byte> bytes,
                                               off_t offset) {
     if (((handle.flags | flags) & O_APPEND) == 0) {
         TOPICFS_TRY_ASSIGN(const LogView::Extent extent, handle.node->view->extent());
         const std::lock_guard lock(handle.mutex);
         const bool goes_on = handle.next_write > 0 && offset == handle.next_write;
-        if (!goes_on && (offset < 0 || static_cast<std::uint64_t>(offset) != extent.bytes)) {
+        const auto begin = static_cast<std::uint64_t>(offset);
+        if (!goes_on && (offset < 0 || begin < handle.end_at_open || begin > extent.bytes)) {
             return refused(EPERM, "append-only: a write begins at the end");
         }
     }

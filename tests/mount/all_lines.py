@@ -13,6 +13,7 @@ A line is "kNN;" with KEYS keys (without that, where there are none), writer and
 short for that is its writer's letter again and again.
 """
 import collections
+import contextlib
 import json
 import os
 import random
@@ -102,7 +103,8 @@ class Writer:
                     end -= self.lines.shape(last)[1]
                     last += 1
                 self.failed.append((first, written, last))
-                os.close(self.fd)
+                with contextlib.suppress(OSError):
+                    os.close(self.fd)
                 self.fd = self.open()
                 self.restart_at(first)
                 return False
@@ -187,7 +189,7 @@ class Checker:
                     known = self.known(line)
                     if known is None:
                         text = line.rstrip(b"\n")
-                        if line.endswith(b"\n") and len(set(text)) <= 1 and not any(most):
+                        if line.endswith(b"\n") and len(set(text)) <= 1 and not most:
                             short[line] += 1
                         else:
                             pieces.append((path, index, line))

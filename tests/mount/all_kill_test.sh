@@ -56,9 +56,10 @@ reports=()
 buffers=(1 100 1000 4096 4096 8192 65536 300000)
 i=0
 for writer in a b c d e f g h; do
-    timeout 300 "$all_lines" write "$mnt/keys/all" "$writer" "$seed" "$lines" 40 20000 "${buffers[i++]}" 100 \
+    timeout 300 "$all_lines" write "$mnt/keys/all" "$writer" "$seed" "$lines" 40 20000 "${buffers[i]}" 100 \
         "$scratch/report.$writer" "$scratch/stop" &
     writer_jobs+=("$!")
+    i=$((i + 1))
     reports+=("$writer=$scratch/report.$writer")
 done
 for ((round = 1; round <= rounds; ++round)); do

@@ -69,7 +69,9 @@ class Writer:
         self.first_written = 0  # so many bytes of it
 
     def stops(self):
-        return self.stop is not None and os.path.exists(self.stop)
+        """Not before all that failed is written."""
+        in_doubt = self.failed[-1][2] if self.failed else -1
+        return self.stop is not None and self.next > in_doubt and os.path.exists(self.stop)
 
     def open(self):
         deadline = time.monotonic() + 100

@@ -238,9 +238,10 @@ write_all() {
     local jobs=() writer buffers=(1 100 1000 4096 4096 8192 65536 1000000) i=0
     reports=()
     for writer in a b c d e f g h; do
-        timeout 900 "$all_lines" write "$mnt/$1/all" "$writer" "$seed" "$lines" 1 20000 "${buffers[i++]}" "$2" \
+        timeout 900 "$all_lines" write "$mnt/$1/all" "$writer" "$seed" "$lines" 1 20000 "${buffers[i]}" "$2" \
             "$scratch/report.$writer" &
         jobs+=("$!")
+        i=$((i + 1))
         reports+=("$writer=$scratch/report.$writer")
     done
     for job in "${jobs[@]}"; do

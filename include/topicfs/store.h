@@ -262,7 +262,9 @@ inline constexpr std::size_t kLineBytesMax = std::size_t{64} << 20;  // of a lin
 // topic has the same number of partitions.
 //
 // A writer may cut its lines anywhere: what stands behind the last delimiter is kept until the rest comes. It outlives
-// the death of the process: the next start writes it, with a delimiter added, as close() does.
+// the death of the process: the next start writes it, with a delimiter added, as close() does. Where death or a power
+// cut have left the front of a line in a partition, the first line that comes behind it begins with the delimiter that
+// is missing there; so lines never mix then either.
 //
 // Calls of one writer wait for each other. A writer that is dropped without close() leaves what it kept to the next
 // start of the store.
@@ -272,10 +274,10 @@ public:
 
     // Lines never mix with what others append. Returns how many bytes are stored, or kept for the unfinished line: all,
     // or fewer where there was no room for the rest, and the rest may be tried again. Where lines of one call go to
-    // several partitions and the disk becomes full on the way, some behind those bytes may have been stored too. kSystem
-    // (ENOSPC, EFBIG for a line over kLineBytesMax, …) where none were; some may have been stored all the same, but what
-    // was acknowledged before is neither lost nor stored twice. kNotPermitted where record.delimiter is none. kReadOnly
-    // after another failure, until the store is reopened.
+    // several partitions and the disk becomes full on the way, some behind those bytes may have been stored too.
+    // kSystem (ENOSPC, EFBIG for a line over kLineBytesMax, …) where none were; some may have been stored all the same,
+    // but what was acknowledged before is neither lost nor stored twice. kNotPermitted where record.delimiter is none.
+    // kReadOnly after another failure, until the store is reopened.
     virtual Result<std::size_t> append(std::span<const std::byte> bytes) = 0;
 
     // All that this writer has appended is durable when this returns, an unfinished line too. With flush.messages=1 it

@@ -103,7 +103,12 @@ Result<std::shared_ptr<StoredTopic>> StoredTopic::open(const PartitionEnvironmen
 
 Result<std::shared_ptr<StoredPartition>> StoredTopic::open_partition(std::uint32_t number, bool power_was_cut) {
     TOPICFS_TRY_ASSIGN(auto log, PartitionLog::open(env_, partition_directory(number), settings_, power_was_cut));
-    return std::make_shared<StoredPartition>(number, std::move(log), weak_from_this());
+    auto partition = std::make_shared<StoredPartition>(number, std::move(log), weak_from_this());
+    if (!env_.read_only) {
+        TOPICFS_TRY_ASSIGN(const Position end, partition->end());
+        partition->opened_at(end);
+    }
+    return partition;
 }
 
 // Under mutex_.

@@ -63,11 +63,19 @@ public:
     const std::shared_ptr<PartitionLog>& log() const { return log_; }
     LineTurns& line_turns() { return line_turns_; }
 
+    // For writers of the whole topic, before they begin a line here. What stands behind the last delimiter where the
+    // log ended when it was opened is the front of a line whose writer is gone: it gets the delimiter that it lacks,
+    // once, if nobody has appended since. What append() fails with; then nothing may be appended either.
+    Result<void> end_cut_line(std::byte delimiter);
+    void opened_at(Position end) { opened_at_ = end; }
+
 private:
     const std::uint32_t number_;
     const std::shared_ptr<PartitionLog> log_;
     const std::weak_ptr<StoredTopic> topic_;
     LineTurns line_turns_;
+    Position opened_at_;                 // the log end then
+    std::atomic<bool> is_ended_{false};  // end_cut_line() has nothing to do; changed with a turn alone
 };
 
 // What a partition's attributes are kept as: a time that was set counts until the next append.

@@ -249,6 +249,10 @@ StoredTopicWriter::Stored StoredTopicWriter::append_group(const Group& group, co
         bytes = scratch_;
     }
     touched_.insert(group.partition);
+    const bool goes_on_there = first != nullptr && unfinished_.partition();
+    if (auto ended = goes_on_there ? Result<void>{} : partition->end_cut_line(delimiter); !ended) {
+        return {0, false, false, std::move(ended).error()};
+    }
     sticky_bytes_ += group.partition == sticky_ ? bytes.size() : 0;
     if (first != nullptr) {
         const auto alone = partition->line_turns().alone();

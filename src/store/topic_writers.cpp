@@ -8,6 +8,29 @@
 
 namespace topicfs {
 
+Result<void> StoredPartition::end_cut_line(std::byte delimiter) {
+    if (is_ended_) {
+        return {};
+    }
+    const auto alone = line_turns_.alone();
+    if (is_ended_) {
+        return {};
+    }
+    TOPICFS_TRY_ASSIGN(const Position log_end, end());
+    if (log_end == opened_at_ && log_end != start()) {
+        std::byte last = ~delimiter;  // Where it cannot be read, an empty line is better than one that is mixed.
+        const auto got = read(Position{log_end.value - 1}, std::span(&last, 1));
+        if (!got || last != delimiter) {
+            const auto ended = append_at(log_end, std::span(&delimiter, 1));
+            if (!ended && ended.error().code != ErrorCode::kNotPermitted) {
+                return ended.error();
+            }
+        }
+    }
+    is_ended_ = true;
+    return {};
+}
+
 std::shared_ptr<StoredTopicWriter> StoredTopic::new_writer(std::uint64_t number) {
     ++writers_;
     return std::make_shared<StoredTopicWriter>(env_.fs, env_.clock, shared_from_this(), directory_, number);

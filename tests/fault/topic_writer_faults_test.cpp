@@ -8,6 +8,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <random>
 #include <string>
@@ -190,6 +191,30 @@ public:
         }
     }
 
+    // Each line is one that was written, or the front of one; so what comes next is a line too.
+    void check_lines() {
+        const auto topic = store_->topic("T");
+        for (std::uint32_t i = 0; i < kPartitions; ++i) {
+            const auto writer = (*topic)->open_writer();
+            REQUIRE(writer);
+            const std::string line = "new " + std::to_string(i) + "\n";
+            REQUIRE((*writer)->append(std::as_bytes(std::span(line))));
+            REQUIRE((*writer)->close());
+        }
+        const std::string all = content();
+        int new_lines = 0;
+        for (std::size_t at = 0; at < all.size();) {
+            const std::size_t end = all.find('\n', at) + 1;
+            const std::string line = all.substr(at, end - at);
+            at = end;
+            new_lines += line.starts_with("new ") && line.size() == 6 ? 1 : 0;
+            if (!line.starts_with("new ") && line != "|\n" && !is_front(line.substr(0, line.size() - 1))) {
+                FAIL("'" << line << "' was not written\n" << all);
+            }
+        }
+        REQUIRE(new_lines == kPartitions);
+    }
+
     std::vector<Stream>& streams() { return streams_; }
 
 private:
@@ -203,6 +228,13 @@ private:
         options.maintenance = false;
         TOPICFS_TRY_ASSIGN(store_, LocalStore::open(std::move(environment), options));
         return {};
+    }
+
+    // Of a line in a stream.
+    bool is_front(const std::string& text) const {
+        return std::any_of(streams_.begin(), streams_.end(), [&](const Stream& stream) {
+            return stream.text.starts_with(text) || stream.text.find('\n' + text) != std::string::npos;
+        });
     }
 
     static void require_times(const std::string& all, const std::string& what, int least, int most) {
@@ -244,6 +276,7 @@ void die_at_each(bool keyed, const std::string& call, std::optional<std::size_t>
         run.die();
         must(run.open());
         run.check();
+        run.check_lines();
         run.end();
         if (!died) {
             REQUIRE(number > 10);
@@ -280,6 +313,7 @@ TEST_CASE("TopicWriter faults: the process dies at each system call of the start
             }
             must(run.open());
             run.check();
+            run.check_lines();
             run.end();
             if (!died) {
                 break;
@@ -318,6 +352,7 @@ TEST_CASE(
         run.cut_power(random);
         must(run.open());
         run.check(false, true);
+        run.check_lines();
         run.end();
         if (!was_cut) {
             REQUIRE(number > 50);

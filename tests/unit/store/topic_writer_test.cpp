@@ -274,6 +274,27 @@ TEST_CASE_METHOD(Writers, "TopicWriter: a topic with a writer is not removed") {
     CHECK(store->remove_topic("U"));
 }
 
+TEST_CASE_METHOD(Writers,
+                 "TopicWriter: the front of a line that was there at the start is ended before the first line") {
+    append(*topic(), 0, "whole\nhalf");
+    append(*topic(), 1, "ha");
+    open();
+    CHECK(in(0) == "whole\nhalf");
+    append(*topic(), 1, "lf\nand more");  // Its writer is still there.
+    std::vector<std::shared_ptr<TopicWriter>> writers;
+    for (int i = 0; i < 3; ++i) {
+        writers.push_back(writer());
+        write(*writers.back(), "line " + std::to_string(i) + "\n");
+    }
+    CHECK(all() == "whole\nhalf\nline 0\n|half\nand moreline 1\n|line 2\n");
+    write(*writers[0], "next\n");
+    CHECK(in(0) == "whole\nhalf\nline 0\nnext\n");
+    writers.clear();
+    open();
+    write(*writer(), "later\n");
+    CHECK(in(0) == "whole\nhalf\nline 0\nnext\nlater\n");
+}
+
 TEST_CASE_METHOD(Writers, "TopicWriter: a store that is read only has no writer, and verify knows the file") {
     const auto mine = writer();
     write(*mine, "unfinished");

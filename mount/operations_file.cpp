@@ -190,8 +190,8 @@ Result<void> Operations::open_view_file(Reply& reply, const std::shared_ptr<cons
     }
     const auto handle = std::make_shared<Handle>(node, info.flags);
     if (writes) {
-        auto extent = node->view->extent();
-        auto writer = extent ? node->topic->open_writer() : std::move(extent).error();
+        const auto extent = node->view->extent();
+        auto writer = extent ? node->topic->open_writer() : extent.error();
         if (!writer) {
             nodes_.close(node->id);
             return std::move(writer).error();

@@ -113,8 +113,10 @@ TEST_CASE("LineTurns: under many threads, one alone meets nobody") {
     std::atomic<int> together = 0;
     std::atomic<int> met = 0;
     int alone = 0;  // not atomic: it is what the turn is for
+    constexpr int kThreads = 4;
     std::vector<std::thread> threads;
-    for (int thread = 0; thread < 4; ++thread) {
+    threads.reserve(kThreads);
+    for (int thread = 0; thread < kThreads; ++thread) {
         threads.emplace_back([&, thread] {
             for (int round = 0; round < 5000; ++round) {
                 if ((round + thread) % 4 == 0) {

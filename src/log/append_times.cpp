@@ -13,6 +13,9 @@ namespace {
 constexpr std::size_t kEntriesBeforeCoarse = kTimesSlots / 2;
 constexpr std::int64_t kCoarseIntervalMs = 1000;
 constexpr std::int64_t kNever = INT64_MAX;
+// How far a file's mtime can be behind the clock: it goes by the kernel's ticks, of which there are 100 a second or
+// more.
+constexpr std::int64_t kClockTickMs = 10;
 
 }  // namespace
 
@@ -75,7 +78,12 @@ bool AppendTimes::is_due(TimestampMs now) const {
     if (entries_.empty()) {
         return true;
     }
-    return now - entries_.back().time >= interval_ms() && interval_ms() != kNever;
+    return interval_ms() != kNever && is_later_step(now, entries_.back().time);
+}
+
+bool AppendTimes::is_later_step(TimestampMs time, TimestampMs than) const {
+    const std::int64_t interval = std::min(interval_ms(), kCoarseIntervalMs);
+    return time.value / interval > than.value / interval;
 }
 
 Result<bool> AppendTimes::note(Position end, TimestampMs now) {
@@ -95,7 +103,7 @@ Result<bool> AppendTimes::note(Position end, TimestampMs now) {
 Result<bool> AppendTimes::note_seen(Position from, Position to, TimestampMs now) {
     const std::scoped_lock lock(mutex_);
     if (!is_due(now)) {
-        return false;
+        return mark_locked(to);
     }
     now = std::max(now, floor_);
     if (!entries_.empty() && entries_.back().position == from) {
@@ -105,6 +113,28 @@ Result<bool> AppendTimes::note_seen(Position from, Position to, TimestampMs now)
     }
     entries_.push_back({to, now});
     return store_new(std::array{Entry{from, now}, Entry{to, now}});
+}
+
+Result<bool> AppendTimes::mark_seen(Position end) {
+    const std::scoped_lock lock(mutex_);
+    return mark_locked(end);
+}
+
+// An entry of the last one's time. Where that is such a one too it is moved, in the file as well.
+Result<bool> AppendTimes::mark_locked(Position end) {
+    if (entries_.empty() || entries_.back().position >= end) {
+        return false;
+    }
+    const bool is_mark = entries_.size() > 1 && std::prev(entries_.end(), 2)->time == entries_.back().time;
+    if (is_mark) {
+        entries_.back().position = end;
+        next_sequence_ -= newest_is_stored_ ? 1 : 0;
+    } else if (interval_ms() != kNever) {
+        entries_.push_back({end, entries_.back().time});
+    } else {
+        return false;
+    }
+    return store_new(std::array{entries_.back()});
 }
 
 Result<bool> AppendTimes::fence(Position end, TimestampMs now) {
@@ -150,15 +180,17 @@ Result<bool> AppendTimes::note_unseen(Position to, TimestampMs written, Timestam
     Position from;
     {
         const std::scoped_lock lock(mutex_);
-        // Coarse entries and the kernel's clock ticks are allowed for.
-        const std::int64_t slack_ms = 2 * std::min(interval_ms(), kCoarseIntervalMs);
-        if (entries_.empty() || entries_.back().position >= to || written - entries_.back().time <= slack_ms) {
+        if (entries_.empty() || entries_.back().position >= to || !is_later_step(written, entries_.back().time)) {
             return false;
         }
         if (written > now) {
             return false;  // The clock was set back meanwhile: the two times cannot be compared.
         }
         from = entries_.back().position;
+        const std::int64_t slack_ms = 2 * std::min(interval_ms(), kCoarseIntervalMs);
+        if (written - entries_.back().time <= slack_ms) {
+            now = std::min(now, written + kClockTickMs);
+        }
     }
     return note_seen(from, to, now);
 }

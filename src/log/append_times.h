@@ -2,6 +2,8 @@
 // daemon.
 //
 // Times never fall along a partition: where the clock was set back, records get the largest time so far.
+// There is one entry in each hundredth of a second in which something was appended: so a time is never too early by a
+// whole second, minute or day, however few milliseconds after its begin a record came.
 // The list holds what lies behind the durable sealed end; what is sealed and durable has its times in the batch
 // headers.
 //
@@ -53,8 +55,12 @@ public:
     Result<bool> note(Position end, TimestampMs now);
 
     // Says afterwards that the bytes of [from, to) were appended just now, by others. Where it makes an entry it makes
-    // one for `to` too: so what comes behind while nobody looks can be told from what was seen.
+    // one for `to` too, else it moves that or adds it: so what comes behind while nobody looks can be told from what
+    // was seen.
     Result<bool> note_seen(Position from, Position to, TimestampMs now);
+
+    // Says that what lies before `end` has its time, for note_unseen().
+    Result<bool> mark_seen(Position end);
 
     // Says that what will be at and behind `end`, the log end, is appended at `now` or later, also should the clock be
     // set back before it comes. Does nothing where the last entry is too young for another one; see last(). Errors as
@@ -68,7 +74,8 @@ public:
     std::optional<std::int64_t> fence_interval_ms() const;
 
     // At a start: bytes behind the newest entry, up to `to`, were appended while nobody looked if head was last
-    // written, at `written`, later than a daemon would have left without an entry. They get `now` then.
+    // written, at `written`, later than a daemon would have left without an entry. They get `now` then; or about the
+    // time `written`, where that is so soon after the newest entry that a daemon may have been there.
     Result<bool> note_unseen(Position to, TimestampMs written, TimestampMs now);
 
     // The times of [from, to), as a batch header wants them; the first is at raw offset 0.
@@ -101,6 +108,8 @@ private:
 
     std::int64_t interval_ms() const;
     bool is_due(TimestampMs now) const;
+    bool is_later_step(TimestampMs time, TimestampMs than) const;
+    Result<bool> mark_locked(Position end);
     Result<void> store(std::span<const Entry> entries);
     void load_locked(Position from, Position to, TimestampMs floor);
     void close_file_locked();
@@ -112,8 +121,8 @@ private:
     mutable std::mutex mutex_;
     std::string path_;
     File file_;
-    std::deque<Entry> entries_;  // positions and times never fall
-    TimestampMs floor_;          // the largest time of what was forgotten
+    std::deque<Entry> entries_;             // positions and times never fall
+    TimestampMs floor_;                     // the largest time of what was forgotten
     std::optional<std::int64_t> ahead_at_;  // of the steady clock: the last fence_ahead()
     std::uint64_t next_sequence_ = 0;
     bool newest_is_stored_ = false;  // the entry before next_sequence_ in the file is entries_.back()

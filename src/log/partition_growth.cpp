@@ -49,6 +49,10 @@ Result<std::shared_ptr<AppendFile>> PartitionLog::append_file() {
     }
     TOPICFS_TRY_ASSIGN(File file, open_file(env_.fs, path(head_file_name(base)), O_RDONLY));
     TOPICFS_TRY(env_.fs.has_writers(file));  // Only whether it can be told: we have it open ourselves.
+    {
+        const std::scoped_lock lock(growth_mutex_);
+        note_times(times_->mark_seen(observed_end_.load()));
+    }
     auto lent = std::make_shared<LentHead>(shared_from_this(), std::move(file));
     {
         const std::scoped_lock lock(mutex_);

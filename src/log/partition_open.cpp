@@ -60,7 +60,8 @@ Result<void> PartitionLog::recover(bool power_was_cut) {
         if (log_end > sealed && !power_was_cut && !times_unknown) {
             TOPICFS_TRY_ASSIGN(const std::shared_ptr<Head> open, head());
             TOPICFS_TRY_ASSIGN(const FileInfo info, open->info());
-            note_times(times_->note_unseen(log_end, {info.mtime_ns / 1'000'000}, options.now));
+            // Not options.now: a writer that outlived its mount may have gone on since.
+            note_times(times_->note_unseen(log_end, {info.mtime_ns / 1'000'000}, env_.clock.now()));
         }
         observed_end_ = std::max(sealed, log_end);
         if (!power_was_cut) {

@@ -241,9 +241,60 @@ TEST_CASE("AppendTimes: what others appended has the time at which it was seen, 
         CHECK(third.time_at(Position{200}) == TimestampMs{9000});
     }
     SECTION("bytes that came right before the daemon's end keep the time of the last look") {
-        REQUIRE(next.note_unseen(Position{300}, TimestampMs{2015}, TimestampMs{9000}));
+        REQUIRE(next.note_unseen(Position{300}, TimestampMs{2009}, TimestampMs{9000}));
         CHECK(next.time_at(Position{299}) == TimestampMs{2000});
     }
+    SECTION("bytes that came so soon after the last look that a daemon may have been there have about their own time") {
+        REQUIRE(next.note_unseen(Position{300}, TimestampMs{2015}, TimestampMs{9000}));
+        CHECK(next.time_at(Position{199}) == TimestampMs{2000});
+        CHECK(next.time_at(Position{200}) == TimestampMs{2025});
+    }
+    SECTION("but none that is still to come") {
+        REQUIRE(next.note_unseen(Position{300}, TimestampMs{2015}, TimestampMs{2018}));
+        CHECK(next.time_at(Position{200}) == TimestampMs{2018});
+    }
+}
+
+TEST_CASE("AppendTimes: the first bytes of a second have a time of that second, however soon after others they come") {
+    TimesFixture fixture;
+    AppendTimes times(fixture.fs, "times");
+    times.load(Position{0}, kEnd, TimestampMs{0});
+    REQUIRE(times.note(Position{0}, TimestampMs{995}));
+    REQUIRE(times.note(Position{5}, TimestampMs{999}));
+    REQUIRE(times.note(Position{8}, TimestampMs{1000}));
+    CHECK(times.time_at(Position{7}) == TimestampMs{995});
+    CHECK(times.time_at(Position{8}) == TimestampMs{1000});
+    REQUIRE(times.note_seen(Position{20}, Position{30}, TimestampMs{1999}));
+    REQUIRE(times.note_seen(Position{30}, Position{40}, TimestampMs{2000}));
+    CHECK(times.find(Position{0}, TimestampMs{2000}) == Position{30});
+}
+
+TEST_CASE("AppendTimes: bytes that were seen keep their time when others came behind them while nobody looked") {
+    TimesFixture fixture;
+    AppendTimes times(fixture.fs, "times");
+    times.load(Position{0}, kEnd, TimestampMs{0});
+    REQUIRE(times.note(Position{0}, TimestampMs{1000}));
+    REQUIRE(times.note(Position{100}, TimestampMs{2000}));
+    SECTION("by our own append") {
+        REQUIRE(*times.mark_seen(Position{150}));
+    }
+    SECTION("by a look too soon after the last one for a time of its own") {
+        REQUIRE(*times.note_seen(Position{100}, Position{150}, TimestampMs{2004}));
+    }
+    SECTION("in several steps, which take one place in the file") {
+        REQUIRE(*times.mark_seen(Position{120}));
+        const std::uint64_t bytes = fixture.file_bytes();
+        REQUIRE(*times.mark_seen(Position{130}));
+        REQUIRE(*times.mark_seen(Position{150}));
+        REQUIRE_FALSE(*times.mark_seen(Position{150}));
+        CHECK(fixture.file_bytes() == bytes);
+    }
+    AppendTimes next(fixture.fs, "times");
+    next.load(Position{0}, Position{300}, TimestampMs{0});
+    REQUIRE(next.note_unseen(Position{300}, TimestampMs{5000}, TimestampMs{9000}));
+    CHECK(next.time_at(Position{99}) == TimestampMs{1000});
+    CHECK(next.time_at(Position{149}) == TimestampMs{2000});
+    CHECK(next.time_at(Position{150}) == TimestampMs{9000});
 }
 
 TEST_CASE("AppendTimes: two entries at once are found again around the ring's end") {

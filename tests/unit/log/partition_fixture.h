@@ -27,7 +27,7 @@ public:
     explicit LogModel(std::optional<std::uint8_t> delimiter) : delimiter_(delimiter) {}
 
     void append(std::string_view bytes, TimestampMs now) {
-        if (!newest_ || now - *newest_ >= AppendTimes::kResolutionMs) {
+        if (!newest_ || now.value / AppendTimes::kResolutionMs > newest_->value / AppendTimes::kResolutionMs) {
             newest_ = newest_ ? std::max(*newest_, now) : now;
         }
         bytes_ += bytes;

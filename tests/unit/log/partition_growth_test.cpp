@@ -1,4 +1,5 @@
 // Appends that others make to head: that they are seen, get their times, and are waited for.
+#include "base/clock.h"
 #include "unit/log/outside_writer.h"
 #include "unit/log/partition_fixture.h"
 
@@ -253,6 +254,32 @@ TEST_CASE_METHOD(Growth, "PartitionLog: a writer that outlived the process is fo
     restart_with_work();
     CHECK(log->watched_head() == nullptr);
     CHECK(all() == "before\nbetween\nafter\nlast\n");
+}
+
+TEST_CASE_METHOD(Growth, "PartitionLog: what came while no daemon ran has the start's time, and nothing else has") {
+    constexpr std::int64_t kDayMs = 86'400'000;
+    // By the clock of the file system, a day before.
+    clock.advance(system_clock().now() - clock.now() - kDayMs);
+    const TimestampMs first = clock.now();
+    append("earlier\n");
+    std::shared_ptr<AppendFile> lent;
+    SECTION("head was lent before our append") {
+        lent = lend();
+        append("ours\n");
+    }
+    SECTION("head was lent behind it") {
+        append("ours\n");
+        lent = lend();
+    }
+    OutsideWriter writer(head_path());
+    lent.reset();
+    kill();
+    writer.append("theirs\n");
+    clock.advance(2 * kDayMs);
+    open();
+    CHECK(at(first) == Position{0});
+    CHECK(at(first + AppendTimes::kResolutionMs) == Position{13});
+    CHECK(at(clock.now()) == Position{13});
 }
 
 TEST_CASE_METHOD(Growth,

@@ -42,12 +42,17 @@ TEST_CASE_METHOD(Merged, "MergedView: a record shows once nothing can come befor
     CHECK(extent(*all).ask_again_at == begin + 10);
     clock().advance(3);
     append(0, "a\n");
-    clock().advance(7);
-    // Partition 0 has just noted a time that is not later than b's.
-    CHECK(show(*all) == "b\n");
-    CHECK(extent(*all).ask_again_at == begin + 13);
-    clock().advance(10);
+    clock().advance(6);
+    CHECK(show(*all) == "");
+    clock().advance(1);
     CHECK(show(*all) == "b\na\n");
+    CHECK_FALSE(extent(*all).ask_again_at);
+    // The partitions have just noted a time that is not earlier than that which c gets.
+    append(0, "c\n");
+    CHECK(show(*all) == "b\na\n");
+    CHECK(extent(*all).ask_again_at == begin + 20);
+    clock().advance(10);
+    CHECK(show(*all) == "b\na\nc\n");
     CHECK_FALSE(extent(*all).ask_again_at);
 }
 

@@ -31,7 +31,9 @@ void take_over(const PartitionLog::Checkpoint& checkpoint, RecoveryPoint& point)
 
 Result<std::uint64_t> PartitionLog::seal_due(BatchBuilder& builder, bool all) {
     const std::scoped_lock lock(seal_mutex_);
-    seal_scheduled_ = INT64_MAX;
+    const std::int64_t scheduled = seal_scheduled_.exchange(INT64_MAX);
+    // By the steady clock: by the other one, should it be set back, what is unsealed would not grow old for as long.
+    bool is_old = scheduled > 0 && scheduled <= env_.clock.monotonic_ms();
     std::shared_ptr<Head> open;
     {
         const std::scoped_lock state(mutex_);
@@ -52,7 +54,8 @@ Result<std::uint64_t> PartitionLog::seal_due(BatchBuilder& builder, bool all) {
         }
         const std::uint64_t unsealed = log_end - sealed;
         const std::int64_t age = env_.clock.now() - times_->time_at(sealed);
-        if (!all && unsealed < now->seal_bytes && age < static_cast<std::int64_t>(now->seal_ms)) {
+        is_old = is_old || age >= static_cast<std::int64_t>(now->seal_ms);
+        if (!all && unsealed < now->seal_bytes && !is_old) {
             break;
         }
         if (!all && pause_sealing()) {
@@ -73,8 +76,17 @@ Result<std::uint64_t> PartitionLog::seal_due(BatchBuilder& builder, bool all) {
         }
         seal_pace_.sealed(bytes, static_cast<std::uint64_t>(env_.clock.monotonic_ms() - begin_ms));
         done += bytes;
+        is_old = false;
     }
     note_backlog(log_end - std::min(log_end, sealed_end()));
+    const bool is_early = scheduled != INT64_MAX && scheduled > env_.clock.monotonic_ms();
+    if (done == 0 && is_early && log_end > sealed_end() && env_.work != nullptr) {
+        // It stays due when it was.
+        std::int64_t none = INT64_MAX;
+        if (seal_scheduled_.compare_exchange_strong(none, scheduled)) {
+            env_.work->seal_at(*this, scheduled);
+        }
+    }
     schedule_seal(log_end);
     return done;
 }

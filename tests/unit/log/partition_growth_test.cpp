@@ -155,6 +155,31 @@ TEST_CASE("PartitionLog: sealing and flushing are told of what others append") {
     CHECK(told.seals == std::vector<std::int64_t>{500, 0});
 }
 
+TEST_CASE("PartitionLog: what is unsealed is due at its time, also where the wall clock was set back") {
+    Growth fixture;
+    fixture.settings.seal_ms = 500;
+    fixture.restart_with_work();
+    fixture.append("one\n");
+    REQUIRE(fixture.told.seals == std::vector<std::int64_t>{500});
+    fixture.clock.step_to(fixture.clock.now() + -3'600'000);
+    fixture.clock.advance(200);
+    REQUIRE(fixture.log->seal_due(fixture.builder));  // called too early: it changes nothing
+    CHECK(fixture.status().sealed_end == Position{0});
+    CHECK(fixture.told.seals.back() == 500);
+    fixture.clock.advance(300);
+    REQUIRE(fixture.log->seal_due(fixture.builder));
+    CHECK(fixture.status().sealed_end == Position{4});
+    // What came behind has a time of its own.
+    fixture.append("two\n");
+    CHECK(fixture.told.seals.back() == 1000);
+    fixture.clock.advance(499);
+    REQUIRE(fixture.log->seal_due(fixture.builder));
+    CHECK(fixture.status().sealed_end == Position{4});
+    fixture.clock.advance(1);
+    REQUIRE(fixture.log->seal_due(fixture.builder));
+    CHECK(fixture.status().sealed_end == Position{8});
+}
+
 TEST_CASE_METHOD(Growth, "PartitionLog: head is lent open for reading only, and is watched from then on") {
     const auto lent = lend();
     CHECK(told.watched == 1);

@@ -168,6 +168,12 @@ void NodeTable::close(NodeId id) {
     }
 }
 
+std::optional<std::size_t> NodeTable::opens(NodeId id) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = nodes_.find(id);
+    return found == nodes_.end() ? std::nullopt : std::optional(found->second.opens);
+}
+
 void NodeTable::forget(NodeId id, std::uint64_t look_ups) {
     // Let go of the topic only after the mutex: what its last owner does then is not ours to wait for.
     std::shared_ptr<const Node> gone;

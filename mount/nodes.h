@@ -8,7 +8,8 @@
 // nodes, whose writes stay in the kernel.
 //
 // A view has a node for each look-up: views of one name that were looked up at different times show different things.
-// The kernel drops the node of an earlier look-up when a later one gives another, so they do not pile up.
+// The kernel drops the node of an earlier look-up when a later one gives another; those of many names do not pile up
+// either (unused_views.h).
 //
 // A reader or backed writer node that is open is given to no other look-up, so that each open has a node of its own.
 // Readers by splice(2) need that: the kernel reads for them by pages, and pads the page at the end with NULs up to the
@@ -24,6 +25,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -104,6 +106,9 @@ public:
     // An open of the node begins, and ends. The first says whether nobody else has it open.
     bool open(NodeId id);
     void close(NodeId id);
+
+    // How often it is open; nothing where the kernel does not know it (any more).
+    std::optional<std::size_t> opens(NodeId id) const;
 
     // Takes `look_ups` back; a node without any goes. Unknown ids and the root are left alone.
     void forget(NodeId id, std::uint64_t look_ups);

@@ -29,6 +29,7 @@
 #include "mount/reply.h"
 #include "mount/request_counts.h"
 #include "mount/turned_opens.h"
+#include "mount/unused_views.h"
 #include "store/view_name.h"
 
 namespace topicfs {
@@ -51,6 +52,7 @@ public:
     void end_follows() { follows_.end(); }
 
     Passthrough& passthrough() { return passthrough_; }
+    UnusedViews& unused_views() { return unused_views_; }
     RequestCounts& requests() { return requests_; }
     // To be called every kSweepMs while there is something to sweep.
     static constexpr int kSweepMs = 2000;
@@ -152,6 +154,7 @@ private:
     Backings backings_{passthrough_};
     std::atomic<std::int64_t> swept_at_ms_ = 0;
     NodeTable nodes_;
+    UnusedViews unused_views_{nodes_};
     HandleTable handles_;
     TurnedOpens turned_opens_;
     LockWaits locks_;

@@ -180,7 +180,10 @@ Result<Node> Operations::resolve_day(const Node& directory, std::string_view nam
 }
 
 Result<Node> Operations::resolve(const Node& directory, std::string_view name, std::uint32_t thread) const {
-    TOPICFS_TRY(check_name_length(name));
+    // A view's name is as long as the kernel lets it be: where it says nothing there is no such file, as with a short one.
+    if (directory.kind != NodeKind::kTopic || !is_view_name(name)) {
+        TOPICFS_TRY(check_name_length(name));
+    }
     Node node;
     node.topic = directory.topic;
     if (directory.kind == NodeKind::kConfigDirectory) {
@@ -224,6 +227,9 @@ Result<Node> Operations::resolve(const Node& directory, std::string_view name, s
 
 Result<fuse_entry_param> Operations::make_entry(const Node& found) {
     const std::shared_ptr<const Node> node = nodes_.look_up(found);
+    if (node->is_unique()) {
+        unused_views_.looked_up(node->id);
+    }
     Result<struct stat> attributes = node_attributes(store_, *node);
     if (!attributes) {
         nodes_.forget(node->id, 1);

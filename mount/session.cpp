@@ -325,6 +325,7 @@ Result<bool> Session::Impl::serve_one(RequestBuffer& request) {
         return system_error(-received, "read a request", options_.mount_point);
     }
     fuse_session_process_buf(session_, &request.buffer);
+    operations_.unused_views().prune(fuse_session_fd(session_));
     if (!announced_) {
         // The first request is INIT, and the kernel sends no other before its answer. libfuse refuses a protocol that
         // is not its own and then waits on, for nothing.

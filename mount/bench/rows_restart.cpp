@@ -131,6 +131,42 @@ Result<Samples> look_up_pairs(Bench& bench, const StorePair& stores, bool by_tim
     return samples;
 }
 
+// The same as a user does it: the views' names were never looked up before. With the first byte, so the batch it is in
+// is decoded too.
+Result<double> view_look_ups(const Bench& bench, const FilledStore& filled, bool by_time) {
+    TOPICFS_TRY_ASSIGN(TopicMount mount, TopicMount::start(bench.scratch(), filled.name()));
+    mount.keep_store();
+    const std::string file = mount.file(kFilledTopic);
+    const auto first_byte = [&](const std::string& name) -> Result<void> {
+        const Fd view(::open((file + name).c_str(), O_RDONLY | O_CLOEXEC));
+        char byte = 0;
+        return view && ::read(view.get(), &byte, 1) == 1 ? Result<void>() : system_error(errno, "read", file + name);
+    };
+    const auto span = static_cast<double>(filled.last_time() - filled.first_time());
+    // Lines of a generated payload are of one length, and the rest of the records there are is not looked up.
+    constexpr double kRecordBytesMax = 128;
+    const double records = static_cast<double>(filled.bytes()) / kRecordBytesMax;
+    TOPICFS_TRY_ASSIGN(
+        const ClientReport report, run_client([&](ClientReport& to) -> Result<void> {
+            TOPICFS_TRY_ASSIGN(
+                to.value, look_up_all_over(bench.options().seconds, [&](double share) {
+                    const auto time = filled.first_time() + static_cast<std::int64_t>(share * span);
+                    return first_byte(by_time ? "@ms" + std::to_string(time.value)
+                                              : '@' + std::to_string(static_cast<std::uint64_t>(share * records)));
+                }));
+            return {};
+        }));
+    TOPICFS_TRY(mount.stop());
+    return report.value;
+}
+
+Result<Samples> view_look_up_pairs(Bench& bench, const StorePair& stores, bool by_time) {
+    TOPICFS_TRY_ASSIGN(Samples samples, bench.in_turns([&] { return view_look_ups(bench, stores.large, by_time); },
+                                                       [&] { return view_look_ups(bench, stores.small, by_time); }));
+    samples.note = scale_note(stores) + "; open and first byte of a view, each of another batch";
+    return samples;
+}
+
 }  // namespace
 
 Result<void> bench_restart(Bench& bench) {
@@ -147,11 +183,19 @@ Result<void> bench_lookup(Bench& bench) {
     RowSpec time = offset;
     time.name = "lookup.time";
     time.what = "look-up of a time";
-    return bench.rows({offset, time}, [&]() -> Result<std::vector<Samples>> {
+    RowSpec view_offset = offset;
+    view_offset.name = "lookup.view_offset";
+    view_offset.what = "T/0@OFFSET, until its first byte";
+    RowSpec view_time = offset;
+    view_time.name = "lookup.view_time";
+    view_time.what = "T/0@TIME, until its first byte";
+    return bench.rows({offset, time, view_offset, view_time}, [&]() -> Result<std::vector<Samples>> {
         TOPICFS_TRY_ASSIGN(const StorePair stores, make_store_pair(bench));
         TOPICFS_TRY_ASSIGN(const Samples by_offset, look_up_pairs(bench, stores, false));
         TOPICFS_TRY_ASSIGN(const Samples by_time, look_up_pairs(bench, stores, true));
-        return std::vector<Samples>{by_offset, by_time};
+        TOPICFS_TRY_ASSIGN(const Samples by_view_offset, view_look_up_pairs(bench, stores, false));
+        TOPICFS_TRY_ASSIGN(const Samples by_view_time, view_look_up_pairs(bench, stores, true));
+        return std::vector<Samples>{by_offset, by_time, by_view_offset, by_view_time};
     });
 }
 

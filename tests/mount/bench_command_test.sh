@@ -35,6 +35,7 @@ rows='append.line.passthrough append.line.file append.line.follow append.line.da
     append.fdatasync append.fdatasync.8 append.open_close append.partitions append.cold_reader append.seal.lz4
     append.seal.zstd append.disk.lz4 append.disk.zstd read.head read.none read.lz4 read.zstd follow.1k.p50 follow.1k.p99
     follow.10k.p50 follow.10k.p99 follow.50k.p50 follow.50k.p99 restart.growth restart.time lookup.offset lookup.time
+    lookup.view_offset lookup.view_time
     consumers.none consumers.lz4 consumers.zstd partitions.memory partitions.idle.start partitions.idle.memory
     partitions.idle.descriptors'
 expect_status 0 "$TOPICFS" bench --quick --dir "$place"

@@ -62,14 +62,14 @@ t rsync -a "$mnt/web/0@3..7" "$scratch/by_rsync"
 expect_same_file "$scratch/0@3..7" "$scratch/by_rsync"
 
 say "rsync of the days copies the second time only what is new"
-# rsync_days WANTED: what is itemized, names only.
+# rsync_days WANTED: what is itemized, names only; but for the folder itself, which a test may have made in the same second.
 rsync_days() {
     local itemized
-    itemized=$(t rsync -a --itemize-changes "$mnt/web/.days/" "$scratch/days/" | cut -d ' ' -f 2- | sort | paste -sd ' ')
+    itemized=$(t rsync -a --itemize-changes "$mnt/web/.days/" "$scratch/days/" | cut -d ' ' -f 2- | sed '/^\.\/$/d' | sort | paste -sd ' ')
     expect_equal "$1" "$itemized" "what rsync copies"
 }
 mkdir "$scratch/days"
-rsync_days "./ $today/ $today/0 $today/1 $today/2 $today/all"
+rsync_days "$today/ $today/0 $today/1 $today/2 $today/all"
 rsync_days ""
 tsh 'echo "later END" >> "$mnt/web/1"'
 all_has_it() { t grep -q later "$mnt/web/.days/$today/all"; }

@@ -214,10 +214,11 @@ public:
     // partition: so that no partition can get one any more that would come before it. Where the clock has passed `time`
     // the present time is noted at the log end, as bound_of() does. Where it has not, as it was set back, a later time
     // than `time` is noted nevertheless: what comes behind has at least that time. Not at once where the last note is
-    // too young; ask_again_at says when to ask then. Without a `time`, and in a store that is read only, nothing is
+    // too young; ask_again_at says when to ask then. (With kAtOnce a millisecond is old enough, but where very much is
+    // unsealed.) Without a `time`, and in a store that is read only, nothing is
     // noted; the answer is what is known. In a partition that is kReadOnly what is noted holds until the store is
     // closed.
-    virtual Result<Settled> settle(std::optional<TimestampMs> time) = 0;
+    virtual Result<Settled> settle(std::optional<TimestampMs> time, Haste haste = Haste::kUsual) = 0;
 
     // The times of the whole records from `from` on, up to `to` at most: as many as lie together, in one batch or in
     // head, and one at least. `from` is where a record begins, below `to`, and `to` where one ends; both are as

@@ -40,4 +40,7 @@ enum class Codec : std::uint8_t { kNone = 0, kLz4 = 1, kZstd = 2 };
 // No position is ever this large: a partition ends below 2^63 bytes, what off_t can say.
 inline constexpr std::uint64_t kPositionMax = (std::uint64_t{1} << 63) - 1;
 
+// Of Partition::settle(). What it notes takes room: who asks over and over waits for his turn, who asks once need not.
+enum class Haste { kUsual, kAtOnce };
+
 }  // namespace topicfs

@@ -137,9 +137,11 @@ Result<bool> AppendTimes::mark_locked(Position end) {
     return store_new(std::array{entries_.back()});
 }
 
-Result<bool> AppendTimes::fence(Position end, TimestampMs now) {
+Result<bool> AppendTimes::fence(Position end, TimestampMs now, Haste haste) {
     const std::scoped_lock lock(mutex_);
-    if (!is_due(now)) {
+    const bool at_once = haste == Haste::kAtOnce && entries_.size() < kEntriesBeforeCoarse / 2 &&
+                         !entries_.empty() && entries_.back().time < now;
+    if (!at_once && !is_due(now)) {
         return false;
     }
     return fence_locked(end, std::max(now, floor_));

@@ -248,12 +248,12 @@ Result<Position> PartitionLog::look_and_fence(TimestampMs time) {
     if (env_.read_only || failed_ || now < time || times_->last() >= time) {
         return log_end;
     }
-    return fence(now, false);
+    return fence(now, false, Haste::kUsual);
 }
 
 // Notes at the log end, which it returns, that what comes is not older than `time`: the present one, or with `ahead` a
 // later one. Does nothing where the last note is too young.
-Result<Position> PartitionLog::fence(TimestampMs time, bool ahead) {
+Result<Position> PartitionLog::fence(TimestampMs time, bool ahead, Haste haste) {
     if (!failed_) {
         TOPICFS_TRY(head());  // Once it is idle it is closed, and the file of times with it.
     }
@@ -266,7 +266,8 @@ Result<Position> PartitionLog::fence(TimestampMs time, bool ahead) {
         const TimestampMs now = env_.clock.now();
         auto noted = from < log_end ? times_->note_seen(from, log_end, now) : Result<bool>(false);
         if (noted) {
-            noted = ahead ? times_->fence_ahead(log_end, time, env_.clock.monotonic_ms()) : times_->fence(log_end, time);
+            noted = ahead ? times_->fence_ahead(log_end, time, env_.clock.monotonic_ms())
+                          : times_->fence(log_end, time, haste);
         }
         note_times(noted);
         observed_end_ = std::max(from, log_end);

@@ -96,7 +96,7 @@ public:
     Result<Found> find_time(TimestampMs time);
     Result<TimeBound> bound_of(TimestampMs time);
     Result<TimestampMs> time_of(Position position);
-    Result<Settled> settle(std::optional<TimestampMs> time);
+    Result<Settled> settle(std::optional<TimestampMs> time, Haste haste = Haste::kUsual);
     Result<TimeSteps> time_steps(Position from, Position to);
     Result<PartitionStatus> status();
     std::uint64_t disk_bytes();
@@ -258,7 +258,7 @@ private:
 
     Result<Position> look();
     Result<Position> look_and_fence(TimestampMs time);
-    Result<Position> fence(TimestampMs time, bool ahead);
+    Result<Position> fence(TimestampMs time, bool ahead, Haste haste);
     class StepBuilder;
     Result<Position> add_sealed_steps(Position at, Position to, StepBuilder& builder);
     Result<Position> add_head_steps(Position at, Position to, StepBuilder& builder);

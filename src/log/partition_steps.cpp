@@ -23,7 +23,7 @@ std::optional<std::size_t> find_last(std::span<const std::byte> bytes, std::byte
 
 }  // namespace
 
-Result<Settled> PartitionLog::settle(std::optional<TimestampMs> time) {
+Result<Settled> PartitionLog::settle(std::optional<TimestampMs> time, Haste haste) {
     Settled settled;
     TOPICFS_TRY_ASSIGN(settled.end, look());
     const TimestampMs now = env_.clock.now();
@@ -33,7 +33,7 @@ Result<Settled> PartitionLog::settle(std::optional<TimestampMs> time) {
     if (is_wanted && times_->last() <= *time && now != *time) {
         // Where it is the same moment a later one comes soon.
         const bool ahead = now < *time;
-        TOPICFS_TRY_ASSIGN(settled.end, fence(ahead ? *time + 1 : now, ahead));
+        TOPICFS_TRY_ASSIGN(settled.end, fence(ahead ? *time + 1 : now, ahead, haste));
     }
     settled.before = times_->last();
     if (settled.end > start_) {

@@ -58,7 +58,7 @@ void MergedLog::take_new_partitions(std::uint32_t count) {
     }
 }
 
-Result<void> MergedLog::look() {
+Result<void> MergedLog::look(Haste haste) {
     if (read_only_) {
         return {};
     }
@@ -74,7 +74,7 @@ Result<void> MergedLog::look() {
         }
         for (std::size_t i = 0; newest && i < known.size(); ++i) {
             if (known[i].before <= *newest) {
-                TOPICFS_TRY_ASSIGN(known[i], partitions_[i]->settle(newest));
+                TOPICFS_TRY_ASSIGN(known[i], partitions_[i]->settle(newest, haste));
             }
         }
     } while (topic_->partition_count() != partitions_.size());

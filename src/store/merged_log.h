@@ -8,7 +8,7 @@
 //
 // What is settled: the records that are older than a time which no partition can undercut any more, as each of them was
 // told that what comes is not older (Partition::settle). look() sees to that for all that is there, whole or not, which
-// takes some 10 ms, or 20. Settled records never change their order: it is a pure function of the log.
+// takes some 10 ms, or 20; with kAtOnce what is a millisecond old or older is settled, mostly. Settled records never change their order: it is a pure function of the log.
 // - The clock is set back: the partitions are told a time that is later than all records nevertheless; so readers go on
 //   at once. While the clock is behind, a topic's time goes on by 1 ms with each look that finds something, at most
 //   every 10 ms.
@@ -63,7 +63,7 @@ public:
     explicit MergedLog(std::shared_ptr<Topic> topic) : topic_(std::move(topic)) {}
 
     // Settles what can be settled now. What the partitions' look-ups fail with.
-    Result<void> look();
+    Result<void> look(Haste haste = Haste::kUsual);
 
     // As of the last look(); never falls.
     const MergedState& settled() const { return settled_; }

@@ -73,7 +73,7 @@ Result<std::shared_ptr<MergedView>> MergedView::open(std::shared_ptr<Topic> topi
                                                      const std::optional<ViewBound>& to, TimestampMs now) {
     std::shared_ptr<MergedView> view(new MergedView(std::move(topic)));
     // Once, so that `@end..end` and `@-5..end` mean one and the same end.
-    TOPICFS_TRY(view->log_.look());
+    TOPICFS_TRY(view->log_.look(Haste::kAtOnce));
     const FixedPoint fixed_from = fix_view_point(from, now);
     TOPICFS_TRY_ASSIGN(view->from_, view->begin(fixed_from));
     if (counts_from_from(to)) {

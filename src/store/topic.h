@@ -48,7 +48,7 @@ public:
     Result<Found> records_end() override { return log_->records_end(); }
     Result<Found> find_time(TimestampMs time) override { return log_->find_time(time); }
     Result<TimeBound> bound_of(TimestampMs time) override { return log_->bound_of(time); }
-    Result<Settled> settle(std::optional<TimestampMs> time) override { return log_->settle(time); }
+    Result<Settled> settle(std::optional<TimestampMs> time, Haste haste) override { return log_->settle(time, haste); }
     Result<TimeSteps> time_steps(Position from, Position to) override { return log_->time_steps(from, to); }
     Result<TimestampMs> time_of(Position position) override { return log_->time_of(position); }
     Result<PartitionStatus> status() override { return log_->status(); }

@@ -179,7 +179,7 @@ Result<TimestampMs> FakePartition::time_of(Position /*position*/) {
     return make_error(ErrorCode::kNotFound, "find", "", "the fake knows no times");
 }
 
-Result<Settled> FakePartition::settle(std::optional<TimestampMs> /*time*/) {
+Result<Settled> FakePartition::settle(std::optional<TimestampMs> /*time*/, Haste /*haste*/) {
     return make_error(ErrorCode::kNotFound, "find", "", "the fake knows no times");
 }
 

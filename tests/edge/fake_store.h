@@ -57,7 +57,7 @@ public:
     Result<Found> find_time(TimestampMs time) override;
     Result<TimeBound> bound_of(TimestampMs time) override;
     Result<TimestampMs> time_of(Position position) override;
-    Result<Settled> settle(std::optional<TimestampMs> time) override;
+    Result<Settled> settle(std::optional<TimestampMs> time, Haste haste) override;
     Result<TimeSteps> time_steps(Position from, Position to) override;
     Result<PartitionStatus> status() override;
     Result<ByteView> view(Position from, std::size_t bytes_max) override;

@@ -331,6 +331,23 @@ TEST_CASE("AppendTimes: behind a fence nothing is older, whatever the clock says
     CHECK(again.find(Position{0}, TimestampMs{1500}) == Position{5});
 }
 
+TEST_CASE("AppendTimes: a fence at once may follow a millisecond later, while there is much room") {
+    TimesFixture fixture;
+    AppendTimes times(fixture.fs, "times");
+    times.load(Position{0}, kEnd, TimestampMs{0});
+    REQUIRE(times.note(Position{0}, TimestampMs{1000}));
+    CHECK_FALSE(*times.fence(Position{5}, TimestampMs{1000}, Haste::kAtOnce));
+    CHECK_FALSE(*times.fence(Position{5}, TimestampMs{1001}));
+    CHECK(*times.fence(Position{5}, TimestampMs{1001}, Haste::kAtOnce));
+    CHECK(times.last() == TimestampMs{1001});
+    std::uint64_t made = 1;
+    while (*times.fence(Position{made * 10}, TimestampMs{1001 + static_cast<std::int64_t>(made)}, Haste::kAtOnce)) {
+        ++made;
+    }
+    CHECK(made > 500);
+    CHECK(made <= kTimesSlots / 4);
+}
+
 TEST_CASE("AppendTimes: a fence where the last one was takes its place in the file") {
     TimesFixture fixture;
     AppendTimes times(fixture.fs, "times");

@@ -56,6 +56,17 @@ TEST_CASE_METHOD(Merged, "MergedView: a record shows once nothing can come befor
     CHECK_FALSE(extent(*all).ask_again_at);
 }
 
+TEST_CASE_METHOD(Merged, "MergedView: who opens it finds what was there a millisecond ago") {
+    append(1, "b\n");
+    clock().advance(1);
+    CHECK(show("start") == "b\n");
+    append(0, "a\n");
+    append(2, "c\n");
+    CHECK(show("start") == "b\n");
+    clock().advance(1);
+    CHECK(show("-2") == "a\nc\n");
+}
+
 TEST_CASE_METHOD(Merged, "MergedView: an unfinished line is not shown, and keeps nobody waiting") {
     append(0, "unf");
     clock().advance(50);

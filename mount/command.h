@@ -42,6 +42,8 @@ extern const CommandSpec kDumpSpec;
 int run_dump(const CommandLine& line);
 extern const CommandSpec kVerifySpec;
 int run_verify(const CommandLine& line);
+extern const CommandSpec kTailSpec;
+int run_tail(const CommandLine& line);
 extern const CommandSpec kCatSpec;
 int run_cat(const CommandLine& line);
 extern const CommandSpec kBenchSpec;

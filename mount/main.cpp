@@ -69,9 +69,10 @@ int run(std::span<char* const> words) {
 }  // namespace
 
 std::span<const Command> commands() {
-    static const std::array<Command, 6> kCommands = {{
+    static const std::array<Command, 7> kCommands = {{
         {kMountSpec, run_mount},
         {kUmountSpec, run_umount},
+        {kTailSpec, run_tail},
         {kCatSpec, run_cat},
         {kDumpSpec, run_dump},
         {kVerifySpec, run_verify},

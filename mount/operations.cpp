@@ -70,6 +70,7 @@ fuse_lowlevel_ops make_callbacks() {
     callbacks.fallocate = Callback<&Operations::allocate, "fallocate">::call;
     callbacks.lseek = Callback<&Operations::seek, "lseek">::call;
     callbacks.poll = Callback<&Operations::poll, "poll">::call;
+    callbacks.ioctl = Callback<&Operations::control, "ioctl">::call;
     callbacks.flush = Callback<&Operations::flush, "flush">::call;
     callbacks.release = Callback<&Operations::release, "release">::call;
     callbacks.getlk = Callback<&Operations::find_lock, "getlk">::call;

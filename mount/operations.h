@@ -92,6 +92,10 @@ public:
     Result<void> seek(Reply& reply, fuse_ino_t id, off_t offset, int whence, fuse_file_info* info);
     Result<void> poll(Reply& reply, fuse_ino_t id, fuse_file_info* info, fuse_pollhandle* poll);
 
+    // operations_ioctl.cpp
+    Result<void> control(Reply& reply, fuse_ino_t id, unsigned command, void* argument, fuse_file_info* info,
+                         unsigned flags, const void* in, std::size_t in_bytes, std::size_t out_bytes_max);
+
     // operations_lock.cpp
     Result<void> flush(Reply& reply, fuse_ino_t id, fuse_file_info* info);
     Result<void> release(Reply& reply, fuse_ino_t id, fuse_file_info* info);

@@ -132,6 +132,10 @@ void Reply::position(off_t offset) {
     delivered(fuse_reply_lseek(take(), offset));
 }
 
+void Reply::controlled(std::span<const std::byte> out) {
+    delivered(fuse_reply_ioctl(take(), 0, out.data(), out.size()));
+}
+
 void Reply::nothing() {
     fuse_reply_none(take());
 }

@@ -44,6 +44,7 @@ public:
     void space(const struct statvfs& space);
     void lock(const struct flock& lock);
     void position(off_t offset);
+    void controlled(std::span<const std::byte> out);  // an ioctl
     void nothing();  // to FORGET, which has no answer
 
     bool answered() const { return request_ == nullptr; }

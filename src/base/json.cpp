@@ -74,6 +74,21 @@ std::string with_valid_utf8(std::string_view text) {
     return valid;
 }
 
+}  // namespace
+
+bool is_valid_utf8(std::string_view text) {
+    for (std::size_t at = 0; at < text.size();) {
+        const auto [length, whole] = measure_sequence(text, at);
+        if (!whole) {
+            return false;
+        }
+        at += length;
+    }
+    return true;
+}
+
+namespace {
+
 using Buffer = rapidjson::StringBuffer;
 using CompactWriter = rapidjson::Writer<Buffer>;
 using IndentedWriter = rapidjson::PrettyWriter<Buffer>;

@@ -10,6 +10,8 @@
 
 namespace topicfs {
 
+bool is_valid_utf8(std::string_view text);
+
 class JsonWriter {
 public:
     enum class Style { kCompact, kIndented };

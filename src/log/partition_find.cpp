@@ -192,6 +192,14 @@ Result<Found> PartitionLog::records_end() {
     return find_offset(found.offset);
 }
 
+Result<Found> PartitionLog::find_position(Position position) {
+    TOPICFS_TRY_ASSIGN(const Position log_end, end());
+    if (position < start_ || position > log_end) {
+        return not_found(directory_, "position " + std::to_string(position.value) + " is not in the log");
+    }
+    return found_at(position);
+}
+
 Result<Found> PartitionLog::find_time(TimestampMs time) {
     TOPICFS_TRY_ASSIGN(const Position log_end, look());
     TOPICFS_TRY_ASSIGN(const std::optional<Position> byte, first_byte_at(time));

@@ -93,6 +93,7 @@ public:
     Result<ByteView> view(Position from, std::size_t bytes_max);
     Result<Found> find_offset(Offset offset);
     Result<Found> records_end();
+    Result<Found> find_position(Position position);
     Result<Found> find_time(TimestampMs time);
     Result<TimeBound> bound_of(TimestampMs time);
     Result<TimestampMs> time_of(Position position);

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <vector>
 
 namespace topicfs {
 
@@ -33,6 +34,19 @@ public:
     // before damage, empty behind it. kDamaged where the first byte cannot be served; kNotFound where retention has
     // taken it.
     virtual Result<ByteView> view(std::uint64_t offset, std::size_t bytes_max) = 0;
+
+    // Records of the view that lie together: of one partition and one time.
+    struct Chunk {
+        std::uint32_t partition = 0;
+        Position position;             // of the first byte, in the partition
+        std::uint64_t bytes = 0;
+        std::optional<TimestampMs> time;  // nothing where the record is unfinished
+    };
+
+    // Where the bytes from `offset` on come from, at most `count_max` chunks (1 or more): in order,
+    // without a gap; the first one begins at `offset`. Fewer where damage comes, none behind the end. Errors as of
+    // view(). The cost does not grow with the data.
+    virtual Result<std::vector<Chunk>> describe(std::uint64_t offset, std::size_t count_max) = 0;
 
     // As Partition::start_waiting(): told when extent() may have changed.
     virtual void start_waiting(const std::shared_ptr<GrowthWaiter>& waiter) = 0;

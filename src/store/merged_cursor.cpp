@@ -35,7 +35,7 @@ Result<void> MergedCursor::queue(std::size_t track) {
     return {};
 }
 
-Result<std::optional<MergedChunk>> MergedCursor::next(std::size_t bytes_max) {
+Result<std::optional<MergedChunk>> MergedCursor::next(std::size_t bytes_max, bool of_one_time) {
     if (last_ && tracks_[*last_].at < tracks_[*last_].limit) {
         TOPICFS_TRY(queue(*last_));
     }
@@ -47,16 +47,17 @@ Result<std::optional<MergedChunk>> MergedCursor::next(std::size_t bytes_max) {
     const std::size_t number = turns_.back().track;
     turns_.pop_back();
     Track& track = tracks_[number];
+    const TimestampMs time = track.known.steps[track.step].time;
     // Up to where it is another's turn.
     const auto goes_on = [&] {
-        return track.step + 1 < track.known.steps.size() &&
+        return !of_one_time && track.step + 1 < track.known.steps.size() &&
                (turns_.empty() || Turn{track.known.steps[track.step + 1].time, number} < turns_.front());
     };
     while (step_end(track) - track.at < bytes_max && goes_on()) {
         ++track.step;
     }
     const Position to = std::min(step_end(track), track.limit);
-    const MergedChunk chunk{track.partition.get(), track.at, std::min<std::uint64_t>(bytes_max, to - track.at)};
+    const MergedChunk chunk{track.partition.get(), track.at, std::min<std::uint64_t>(bytes_max, to - track.at), time};
     track.at = track.at + chunk.bytes;
     last_ = number;
     return std::optional(chunk);

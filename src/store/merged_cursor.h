@@ -22,6 +22,7 @@ struct MergedChunk {
     Partition* partition = nullptr;
     Position from;
     std::size_t bytes = 0;
+    TimestampMs time;  // of the first record
 };
 
 class MergedCursor {
@@ -33,9 +34,9 @@ public:
     // with their first byte.
     Result<void> set_limit(const std::vector<std::shared_ptr<Partition>>& partitions, const MergedState& limit);
 
-    // The next chunk, of at most `bytes_max` bytes; nothing at the limit. After an error of either the cursor is of no
-    // use.
-    Result<std::optional<MergedChunk>> next(std::size_t bytes_max);
+    // The next chunk, of at most `bytes_max` bytes; with `of_one_time` all its records have its time. Nothing at the
+    // limit. After an error of either the cursor is of no use.
+    Result<std::optional<MergedChunk>> next(std::size_t bytes_max, bool of_one_time = false);
 
 private:
     struct Track {

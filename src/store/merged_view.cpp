@@ -217,10 +217,40 @@ Result<std::vector<MergedChunk>> MergedView::plan(std::uint64_t offset, std::uin
         planned += (*chunk)->bytes;
         place.offset += (*chunk)->bytes;
     }
+    remember(std::move(place));
+    return chunks;
+}
+
+void MergedView::remember(Place place) {
     if (places_.size() >= kPlacesMax) {
         places_.erase(places_.begin());
     }
     places_.push_back(std::move(place));
+}
+
+Result<std::vector<LogView::Chunk>> MergedView::describe(std::uint64_t offset, std::size_t count_max) {
+    const std::scoped_lock lock(mutex_);
+    std::vector<Chunk> chunks;
+    if (offset >= extent_.bytes && !extent_.is_complete) {
+        TOPICFS_TRY(look_locked());
+    }
+    if (offset >= extent_.bytes) {
+        return chunks;
+    }
+    TOPICFS_TRY_ASSIGN(Place place, place_at(offset));
+    while (chunks.size() < count_max) {
+        const auto next = place.cursor.next(extent_.bytes - place.offset, true);
+        if (!next) {
+            return chunks.empty() ? Result<std::vector<Chunk>>(next.error()) : std::move(chunks);
+        }
+        if (!*next) {
+            break;
+        }
+        const MergedChunk& chunk = **next;
+        chunks.push_back({chunk.partition->number(), chunk.from, chunk.bytes, chunk.time});
+        place.offset += chunk.bytes;
+    }
+    remember(std::move(place));
     return chunks;
 }
 

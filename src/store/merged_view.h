@@ -49,6 +49,7 @@ public:
 
     Result<Extent> extent() override;
     Result<ByteView> view(std::uint64_t offset, std::size_t bytes_max) override;
+    Result<std::vector<Chunk>> describe(std::uint64_t offset, std::size_t count_max) override;
     // Of partitions that are added meanwhile too.
     void start_waiting(const std::shared_ptr<GrowthWaiter>& waiter) override;
     void stop_waiting(const std::shared_ptr<GrowthWaiter>& waiter) override;
@@ -67,6 +68,7 @@ private:
     Result<void> look_locked();
     Result<bool> decide(Bound& bound);
     Result<Place> place_at(std::uint64_t offset);
+    void remember(Place place);
     Result<std::vector<MergedChunk>> plan(std::uint64_t offset, std::uint64_t bytes);
 
     std::mutex mutex_;  // guards what follows; held over look-ups

@@ -98,6 +98,37 @@ Result<ByteView> PartitionView::view(std::uint64_t offset, std::size_t bytes_max
     return partition_->view(known->from + offset, std::min<std::uint64_t>(bytes_max, known->bytes() - offset));
 }
 
+Result<std::vector<LogView::Chunk>> PartitionView::describe(std::uint64_t offset, std::size_t count_max) {
+    TOPICFS_TRY_ASSIGN(const Range known, range());
+    std::vector<Chunk> chunks;
+    if (offset >= known.bytes()) {
+        return chunks;
+    }
+    const std::uint32_t number = partition_->number();
+    Position at = known.from + offset;
+    TOPICFS_TRY_ASSIGN(const Found record, partition_->find_position(at));
+    TOPICFS_TRY_ASSIGN(const Found whole, partition_->records_end());
+    const Position to = std::min(known.to, whole.position);
+    for (Position from = record.position; at < to && chunks.size() < count_max; from = at) {
+        auto piece = partition_->time_steps(from, to);
+        if (!piece && !chunks.empty()) {
+            return chunks;
+        }
+        TOPICFS_TRY(piece);
+        for (std::size_t i = 0; i < piece->steps.size() && chunks.size() < count_max; ++i) {
+            const Position end = i + 1 < piece->steps.size() ? piece->steps[i + 1].from : piece->upto;
+            if (at < end) {
+                chunks.push_back({number, at, end - at, piece->steps[i].time});
+                at = end;
+            }
+        }
+    }
+    if (at < known.to && at >= to && chunks.size() < count_max) {
+        chunks.push_back({number, at, known.to - at, std::nullopt});
+    }
+    return chunks;
+}
+
 // TO is looked up before FROM: so a FROM that is not decided lies behind a TO that is.
 Result<PartitionView::Range> PartitionView::range_locked() {
     const bool to_needs_from = to_ && std::holds_alternative<ViewAfterFrom>(*to_);

@@ -43,6 +43,7 @@
 #include <mutex>
 #include <optional>
 #include <variant>
+#include <vector>
 
 namespace topicfs {
 
@@ -75,6 +76,7 @@ public:
 
     Result<Extent> extent() override;
     Result<ByteView> view(std::uint64_t offset, std::size_t bytes_max) override;
+    Result<std::vector<Chunk>> describe(std::uint64_t offset, std::size_t count_max) override;
     void start_waiting(const std::shared_ptr<GrowthWaiter>& waiter) override { partition_->start_waiting(waiter); }
     void stop_waiting(const std::shared_ptr<GrowthWaiter>& waiter) override { partition_->stop_waiting(waiter); }
 

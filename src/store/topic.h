@@ -46,6 +46,7 @@ public:
     Result<ByteView> view(Position from, std::size_t bytes_max) override { return log_->view(from, bytes_max); }
     Result<Found> find_offset(Offset offset) override { return log_->find_offset(offset); }
     Result<Found> records_end() override { return log_->records_end(); }
+    Result<Found> find_position(Position position) override { return log_->find_position(position); }
     Result<Found> find_time(TimestampMs time) override { return log_->find_time(time); }
     Result<TimeBound> bound_of(TimestampMs time) override { return log_->bound_of(time); }
     Result<Settled> settle(std::optional<TimestampMs> time, Haste haste) override { return log_->settle(time, haste); }

@@ -163,6 +163,10 @@ Result<Found> FakePartition::find_offset(Offset /*offset*/) {
     return make_error(ErrorCode::kNotFound, "find", "", "the fake counts no records");
 }
 
+Result<Found> FakePartition::find_position(Position /*position*/) {
+    return make_error(ErrorCode::kNotFound, "find", "", "the fake counts no records");
+}
+
 Result<Found> FakePartition::find_time(TimestampMs /*time*/) {
     return make_error(ErrorCode::kNotFound, "find", "", "the fake knows no times");
 }

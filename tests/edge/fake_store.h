@@ -54,6 +54,7 @@ public:
     Result<Found> records_end() override;
     Result<std::size_t> read(Position from, std::span<std::byte> into) override;
     Result<Found> find_offset(Offset offset) override;
+    Result<Found> find_position(Position position) override;
     Result<Found> find_time(TimestampMs time) override;
     Result<TimeBound> bound_of(TimestampMs time) override;
     Result<TimestampMs> time_of(Position position) override;

@@ -112,6 +112,8 @@ follower=$!
 count=$(t grep -c . "$mnt/t/0")
 timeout 60 cat "$mnt/t/0@$((count - 1))..$((count + 3))+follow" >"$scratch/finite" &
 finite=$!
+both_wait() { [[ $(t python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["waiting_reads"])' "$mnt/.status") -eq 2 ]]; }
+wait_until 20 both_wait # What -1 means is decided when it is looked up.
 tsh 'for i in 1 2 3 4 5; do echo "followed $i" >> "$mnt/t/0"; done'
 wait "$finite" || fail "the reader of a finite view ended with $?"
 [[ $(wc -l <"$scratch/finite") -eq 4 ]] || fail "a finite view gave $(wc -l <"$scratch/finite") lines"

@@ -125,7 +125,21 @@ private:
         } else {
             CHECK(found.error().code == ErrorCode::kNotFound);
         }
+        check_position(random_.between(0, size));
         check_time();
+    }
+
+    void check_position(std::size_t position) {
+        const std::string before = model_.bytes().substr(0, position);
+        const auto delimiter = fixture_.settings.record_delimiter;
+        const std::uint64_t offset =
+            delimiter ? static_cast<std::uint64_t>(std::count(before.begin(), before.end(), static_cast<char>(*delimiter)))
+                      : position;
+        const auto found = fixture_.log->find_position(Position{position});
+        CAPTURE(position, offset);
+        REQUIRE(found);
+        CHECK(found->offset.value == offset);
+        CHECK(found->position.value == model_.start_of(offset));
     }
 
     void check_time() {

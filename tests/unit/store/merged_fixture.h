@@ -118,6 +118,18 @@ public:
         REQUIRE(all.size() == shown.bytes);
         return all + (shown.is_complete ? "|" : "");
     }
+    // "PARTITION:POSITION+BYTES@MILLISECONDS " of each piece, the time as since the beginning.
+    std::string described(LogView& view, std::uint64_t offset, std::size_t count_max) const {
+        const auto chunks = view.describe(offset, count_max);
+        INFO((chunks ? std::string() : chunks.error().message()));
+        REQUIRE(chunks);
+        std::string text;
+        for (const auto& chunk : *chunks) {
+            text += std::to_string(chunk.partition) + ":" + std::to_string(chunk.position.value) + "+" +
+                    std::to_string(chunk.bytes) + "@" + (chunk.time ? std::to_string(*chunk.time - begin) : "-") + " ";
+        }
+        return text;
+    }
     std::string show(std::string_view name) { return show(*view(name)); }
     std::string at(TimestampMs time) { return "ms" + std::to_string(time.value); }
 

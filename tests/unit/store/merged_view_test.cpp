@@ -327,3 +327,26 @@ TEST_CASE_METHOD(Merged, "MergedView: what is damaged cannot be read, what is be
     CHECK(read(*all, lost + big.size(), whole.size()) == behind);
     CHECK(read(*view("start"), lost + big.size() + 1, 10) == behind.substr(1, 10));
 }
+
+TEST_CASE_METHOD(Merged, "MergedView: what its bytes are: partition, position and time of each piece") {
+    const auto all = view("start");
+    append(2, "c0\n");
+    append(0, "a0\na1\n");
+    clock().advance(100);
+    append(0, "a2\n");
+    clock().advance(100);
+    append(1, "b0\nunfinished");
+    settle();
+    const auto check = [&] {
+        CHECK(described(*all, 0, 9) == "0:0+6@0 2:0+3@0 0:6+3@100 1:0+3@200 ");
+        CHECK(described(*all, 0, 2) == "0:0+6@0 2:0+3@0 ");
+        CHECK(described(*all, 9, 1) == "0:6+3@100 ");
+        CHECK(described(*all, 3, 2) == "0:3+3@0 2:0+3@0 ");
+        CHECK(described(*all, 4, 2) == "0:4+2@0 2:0+3@0 ");
+        CHECK(described(*all, 15, 1) == "");
+    };
+    check();
+    seal();
+    check();
+    CHECK(show(*all) == "a0\na1\nc0\na2\nb0\n");
+}

@@ -355,3 +355,30 @@ TEST_CASE_METHOD(Views, "PartitionView: a store that is read only shows the same
     CHECK(show("-2..end") == "10\n11\n|");
     partition.reset();  // The store must be the last to go.
 }
+
+TEST_CASE_METHOD(Views, "PartitionView: what its bytes are: position and time of each piece") {
+    append_seconds(8, 11);
+    append("11\nunf");
+    const auto described = [&](std::string_view name, std::uint64_t offset, std::size_t count_max) {
+        const auto chunks = view(name)->describe(offset, count_max);
+        REQUIRE(chunks);
+        std::string text;
+        for (const auto& chunk : *chunks) {
+            CHECK(chunk.partition == 0);
+            text += std::to_string(chunk.position.value) + "+" + std::to_string(chunk.bytes) + "@" +
+                    (chunk.time ? std::to_string(*chunk.time - begin) : "-") + " ";
+        }
+        return text;
+    };
+    const auto check = [&] {
+        CHECK(described("start", 0, 9) == "0+2@0 2+2@1000 4+3@2000 7+3@3000 10+3@- ");
+        CHECK(described("1", 0, 2) == "2+2@1000 4+3@2000 ");
+        CHECK(described("1", 3, 2) == "5+2@2000 7+3@3000 ");
+        CHECK(described("1..end", 2, 9) == "4+3@2000 7+3@3000 ");
+        CHECK(described("end", 0, 9) == "10+3@- ");
+        CHECK(described("end", 3, 9) == "");
+    };
+    check();
+    seal();
+    check();
+}

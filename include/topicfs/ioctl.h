@@ -1,0 +1,54 @@
+/* What a reader of a view through the mount can ask beside its bytes: of which partition, position and time they are.
+ * For C and C++; ioctl(2) on a descriptor of a view (T/N@FROM.., T/all, T/.days/DAY/N, ... and their +follow forms), open
+ * for reading. Other files give ENOTTY.
+ *
+ * Threads: any. None of these waits for anything but the disk.
+ */
+#ifndef TOPICFS_IOCTL_H
+#define TOPICFS_IOCTL_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/* A topic's name, and the byte that ends its records: 0 to 255, or -1 in a byte log (record.delimiter none). */
+struct topicfs_topic {
+    char name[252]; /* ends with NUL */
+    __s32 delimiter;
+};
+
+#define TOPICFS_CHUNKS_MAX 256
+#define TOPICFS_NO_TIME (-0x7fffffffffffffffLL - 1) /* of an unfinished record, which has none yet */
+
+/* Bytes that lie together: of one partition and one time. Times are Unix milliseconds. */
+struct topicfs_chunk {
+    __u64 bytes;
+    __u64 position; /* of the first one, in the partition */
+    __s64 time;
+    __u32 partition;
+    __u32 reserved; /* 0 */
+};
+
+/* Of the bytes from `offset` of the file on: the first `count` chunks, in order and without a gap. A chunk is of whole
+ * records, but for the first, where `offset` lies within a record, and one without time. No chunk where the file has no
+ * bytes there (yet). EIO where it cannot be known because of damage. */
+struct topicfs_describe {
+    __u64 offset;   /* in */
+    __u32 count;    /* out */
+    __u32 reserved; /* 0 */
+    struct topicfs_chunk chunks[TOPICFS_CHUNKS_MAX];
+};
+
+/* The offset of the record that the byte at `position` of a partition belongs to, or that begins there. ENXIO before the
+ * log start, behind the log end, and for a partition that there is not. */
+struct topicfs_offset {
+    __u64 position; /* in */
+    __u32 partition; /* in */
+    __u32 reserved;  /* 0 */
+    __u64 offset;    /* out */
+};
+
+#define TOPICFS_IOC_TOPIC _IOR('t', 0x60, struct topicfs_topic)
+#define TOPICFS_IOC_DESCRIBE _IOWR('t', 0x61, struct topicfs_describe)
+#define TOPICFS_IOC_OFFSET _IOWR('t', 0x62, struct topicfs_offset)
+
+#endif

@@ -1,0 +1,95 @@
+// The part of Operations that says what the bytes of a view are; see topicfs/ioctl.h.
+#include <topicfs/ioctl.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <type_traits>
+
+#include "mount/operations.h"
+
+namespace topicfs {
+
+namespace {
+
+// What came with the request; the kernel has seen to its size, which the number of the request has in it.
+template <typename Arguments>
+Result<std::unique_ptr<Arguments>> arguments_of(const void* in, std::size_t in_bytes, std::size_t out_bytes_max) {
+    static_assert(std::is_trivially_copyable_v<Arguments>);
+    if (in_bytes != sizeof(Arguments) || out_bytes_max < sizeof(Arguments)) {
+        return refused(EINVAL, "an ioctl of another size");
+    }
+    auto arguments = std::make_unique<Arguments>();
+    std::memcpy(arguments.get(), in, sizeof(Arguments));
+    return arguments;
+}
+
+template <typename Arguments>
+std::span<const std::byte> bytes_of(const Arguments& arguments) {
+    return std::as_bytes(std::span(&arguments, 1));
+}
+
+topicfs_topic describe_topic(const Topic& topic) {
+    topicfs_topic described = {};
+    const std::string& name = topic.name();
+    std::memcpy(described.name, name.data(), std::min(name.size(), sizeof described.name - 1));
+    const auto delimiter = topic.settings().record_delimiter;
+    described.delimiter = delimiter ? static_cast<std::int32_t>(*delimiter) : -1;
+    return described;
+}
+
+Result<void> describe_chunks(LogView& view, topicfs_describe& described) {
+    TOPICFS_TRY_ASSIGN(const auto chunks, view.describe(described.offset, TOPICFS_CHUNKS_MAX));
+    topicfs_chunk* into = described.chunks;
+    for (const LogView::Chunk& chunk : chunks) {
+        const std::int64_t time = chunk.time ? chunk.time->value : TOPICFS_NO_TIME;
+        *into++ = {chunk.bytes, chunk.position.value, time, chunk.partition, 0};
+    }
+    described.count = static_cast<std::uint32_t>(chunks.size());
+    return {};
+}
+
+Result<void> find_record(const Topic& topic, topicfs_offset& asked) {
+    auto partition = topic.partition(asked.partition);
+    auto found = partition ? (*partition)->find_position(Position{asked.position}) : std::move(partition).error();
+    if (!found && found.error().code == ErrorCode::kNotFound) {
+        return refused(ENXIO, "no such record");
+    }
+    TOPICFS_TRY(found);
+    asked.offset = found->offset.value;
+    return {};
+}
+
+}  // namespace
+
+Result<void> Operations::control(Reply& reply, fuse_ino_t /*id*/, unsigned command, void* /*argument*/,
+                                 fuse_file_info* info, unsigned flags, const void* in, std::size_t in_bytes,
+                                 std::size_t out_bytes_max) {
+    const auto handle = (flags & FUSE_IOCTL_DIR) == 0 && info != nullptr ? handles_.find(info->fh) : nullptr;
+    if (!handle || !handle->node->view) {
+        return refused(ENOTTY, "no view");
+    }
+    const Node& node = *handle->node;
+    if (command == TOPICFS_IOC_TOPIC) {
+        if (out_bytes_max < sizeof(topicfs_topic)) {
+            return refused(EINVAL, "an ioctl of another size");
+        }
+        reply.controlled(bytes_of(describe_topic(*node.topic)));
+        return {};
+    }
+    if (command == TOPICFS_IOC_DESCRIBE) {
+        TOPICFS_TRY_ASSIGN(const auto described, arguments_of<topicfs_describe>(in, in_bytes, out_bytes_max));
+        TOPICFS_TRY(describe_chunks(*node.view, *described));
+        reply.controlled(bytes_of(*described));
+        return {};
+    }
+    if (command == TOPICFS_IOC_OFFSET) {
+        TOPICFS_TRY_ASSIGN(const auto asked, arguments_of<topicfs_offset>(in, in_bytes, out_bytes_max));
+        TOPICFS_TRY(find_record(*node.topic, *asked));
+        reply.controlled(bytes_of(*asked));
+        return {};
+    }
+    return refused(ENOTTY, "no such ioctl");
+}
+
+}  // namespace topicfs

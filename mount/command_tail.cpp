@@ -1,5 +1,5 @@
-#include "command.h"
 #include "base/text.h"
+#include "command.h"
 #include "io/fd.h"
 #include "record_format.h"
 #include "store/view_name.h"
@@ -27,11 +27,13 @@ const CommandSpec kTailSpec = {
     "tail",
     "Show records of a topic or a partition in a mount, with where they come from on wish",
     {{"PATH", "a topic (all its partitions, by time), a partition, or a view, in a mount"}},
-    {{"from", 0, "POINT", "where to begin; the last 10 records where neither this nor --to\nis given, else the log start"},
+    {{"from", 0, "POINT",
+      "where to begin; the last 10 records where neither this nor --to\nis given, else the log start"},
      {"to", 0, "POINT", "where to end, before that; a duration (+10m) counts from --from"},
      {"follow", 'f', nullptr, "wait for more at the end, up to --to where that is given"},
      {"format", 0, "FORMAT",
-      "what to write for each record: %s the record without its\ndelimiter, %S its bytes, %t topic, %p partition, %o offset, %d\n"
+      "what to write for each record: %s the record without its\ndelimiter, %S its bytes, %t topic, %p partition, %o "
+      "offset, %d\n"
       "time, %T Unix milliseconds, %%; \\n \\r \\t \\0 \\\\ \\xHH"},
      {"json", 0, nullptr, "a JSON object a record, on a line of its own"}},
     "A point is what a view's name takes: start, end, an offset (1200), the last N records\n"
@@ -181,8 +183,8 @@ Result<std::string> view_path(const CommandLine& line) {
     const bool is_day = path.find("/.days/") != std::string::npos;
     if (is_day || name.find('@') != std::string::npos) {
         if (from || to || (is_day && line.has("follow"))) {
-            return make_error(ErrorCode::kInvalid, "", path, "a view already: it takes no --from, --to" +
-                                                                  std::string(is_day ? " or --follow" : ""));
+            return make_error(ErrorCode::kInvalid, "", path,
+                              "a view already: it takes no --from, --to" + std::string(is_day ? " or --follow" : ""));
         }
     } else {
         path += "@" + from.value_or(to ? "start" : "-10") + (to ? ".." + *to : "");

@@ -180,7 +180,8 @@ Result<Node> Operations::resolve_day(const Node& directory, std::string_view nam
 }
 
 Result<Node> Operations::resolve(const Node& directory, std::string_view name, std::uint32_t thread) const {
-    // A view's name is as long as the kernel lets it be: where it says nothing there is no such file, as with a short one.
+    // A view's name is as long as the kernel lets it be: where it says nothing there is no such file, as with a short
+    // one.
     if (directory.kind != NodeKind::kTopic || !is_view_name(name)) {
         TOPICFS_TRY(check_name_length(name));
     }

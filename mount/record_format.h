@@ -34,15 +34,15 @@ public:
 
 private:
     struct Piece {
-        char letter = 0;   // 0: `text`
+        char letter = 0;  // 0: `text`
         std::string text;
     };
     std::vector<Piece> pieces_;
 };
 
 // {"topic":"orders","partition":0,"offset":12,"time":"2026-11-21T14:00:00.000+01:00","timestamp":1763730000000,
-// "record":"..."} and a newline. A record that is no UTF-8 is "record_base64" instead; where the time is not known it is
-// null, as is the timestamp.
+// "record":"..."} and a newline. A record that is no UTF-8 is "record_base64" instead; where the time is not known it
+// is null, as is the timestamp.
 void add_as_json(std::string& out, const RecordPlace& place, std::string_view record);
 
 }  // namespace topicfs

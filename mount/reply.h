@@ -45,7 +45,7 @@ public:
     void lock(const struct flock& lock);
     void position(off_t offset);
     void controlled(std::span<const std::byte> out);  // an ioctl
-    void nothing();  // to FORGET, which has no answer
+    void nothing();                                   // to FORGET, which has no answer
 
     bool answered() const { return request_ == nullptr; }
     fuse_req_t request() const { return request_; }

@@ -1,6 +1,6 @@
 /* What a reader of a view through the mount can ask beside its bytes: of which partition, position and time they are.
- * For C and C++; ioctl(2) on a descriptor of a view (T/N@FROM.., T/all, T/.days/DAY/N, ... and their +follow forms), open
- * for reading. Other files give ENOTTY.
+ * For C and C++; ioctl(2) on a descriptor of a view (T/N@FROM.., T/all, T/.days/DAY/N, ... and their +follow forms),
+ * open for reading. Other files give ENOTTY.
  *
  * Threads: any. None of these waits for anything but the disk.
  */
@@ -38,10 +38,10 @@ struct topicfs_describe {
     struct topicfs_chunk chunks[TOPICFS_CHUNKS_MAX];
 };
 
-/* The offset of the record that the byte at `position` of a partition belongs to, or that begins there. ENXIO before the
- * log start, behind the log end, and for a partition that there is not. */
+/* The offset of the record that the byte at `position` of a partition belongs to, or that begins there. ENXIO before
+ * the log start, behind the log end, and for a partition that there is not. */
 struct topicfs_offset {
-    __u64 position; /* in */
+    __u64 position;  /* in */
     __u32 partition; /* in */
     __u32 reserved;  /* 0 */
     __u64 offset;    /* out */

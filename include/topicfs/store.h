@@ -194,8 +194,9 @@ public:
     // kNotFound; below the log start kNotFound. The cost does not grow with the data.
     virtual Result<Found> find_offset(Offset offset) = 0;
 
-    // The record that the byte at `position` belongs to, or that begins there; at the log end the one that is unfinished
-    // there or begins there. kNotFound below the log start and behind the log end. The cost does not grow with the data.
+    // The record that the byte at `position` belongs to, or that begins there; at the log end the one that is
+    // unfinished there or begins there. kNotFound below the log start and behind the log end. The cost does not grow
+    // with the data.
     virtual Result<Found> find_position(Position position) = 0;
 
     // The first record that was appended at or after `time`; the end of the whole records where there is none. Times

@@ -139,8 +139,8 @@ Result<bool> AppendTimes::mark_locked(Position end) {
 
 Result<bool> AppendTimes::fence(Position end, TimestampMs now, Haste haste) {
     const std::scoped_lock lock(mutex_);
-    const bool at_once = haste == Haste::kAtOnce && entries_.size() < kEntriesBeforeCoarse / 2 &&
-                         !entries_.empty() && entries_.back().time < now;
+    const bool at_once = haste == Haste::kAtOnce && entries_.size() < kEntriesBeforeCoarse / 2 && !entries_.empty() &&
+                         entries_.back().time < now;
     if (!at_once && !is_due(now)) {
         return false;
     }

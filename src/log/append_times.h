@@ -63,8 +63,8 @@ public:
     Result<bool> mark_seen(Position end);
 
     // Says that what will be at and behind `end`, the log end, is appended at `now` or later, also should the clock be
-    // set back before it comes. Does nothing where the last entry is too young for another one; see last(). With kAtOnce
-    // a millisecond is old enough, while a quarter of the file is enough for all entries. Errors as note().
+    // set back before it comes. Does nothing where the last entry is too young for another one; see last(). With
+    // kAtOnce a millisecond is old enough, while a quarter of the file is enough for all entries. Errors as note().
     Result<bool> fence(Position end, TimestampMs now, Haste haste = Haste::kUsual);
 
     // As fence(), at a time that the clock has not reached, as it was set back. By the steady clock no more often than

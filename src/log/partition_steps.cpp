@@ -17,8 +17,9 @@ constexpr TimestampMs kLongAgo{INT64_MIN};
 
 std::optional<std::size_t> find_last(std::span<const std::byte> bytes, std::byte delimiter) {
     const void* const found = ::memrchr(bytes.data(), std::to_integer<int>(delimiter), bytes.size());
-    return found == nullptr ? std::nullopt
-                            : std::optional(static_cast<std::size_t>(static_cast<const std::byte*>(found) - bytes.data()));
+    return found == nullptr
+               ? std::nullopt
+               : std::optional(static_cast<std::size_t>(static_cast<const std::byte*>(found) - bytes.data()));
 }
 
 }  // namespace
@@ -163,8 +164,7 @@ Result<Position> PartitionLog::add_head_steps(Position at, Position to, StepBuil
         return at;  // As in first_byte_at(): look again.
     }
     TOPICFS_TRY(builder.add(at, times, at, end, [&](Position low, Position high) {
-        return last_delimiter_in(low, high,
-                                 [&](Position from, std::span<std::byte> into) { return read(from, into); });
+        return last_delimiter_in(low, high, [&](Position from, std::span<std::byte> into) { return read(from, into); });
     }));
     return end;
 }

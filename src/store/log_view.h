@@ -38,7 +38,7 @@ public:
     // Records of the view that lie together: of one partition and one time.
     struct Chunk {
         std::uint32_t partition = 0;
-        Position position;             // of the first byte, in the partition
+        Position position;  // of the first byte, in the partition
         std::uint64_t bytes = 0;
         std::optional<TimestampMs> time;  // nothing where the record is unfinished
     };

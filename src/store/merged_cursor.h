@@ -58,8 +58,9 @@ private:
 
     MergedState begin_;
     std::vector<Track> tracks_;
-    std::optional<std::size_t> last_;  // the track of the last chunk, which does not take turns before it is asked again
-    std::vector<Turn> turns_;          // a heap, the next one first: of each other track that is not at its limit
+    std::optional<std::size_t>
+        last_;                 // the track of the last chunk, which does not take turns before it is asked again
+    std::vector<Turn> turns_;  // a heap, the next one first: of each other track that is not at its limit
 };
 
 }  // namespace topicfs

@@ -176,8 +176,8 @@ Result<std::optional<MergedState>> MergedLog::at_time(TimestampMs time) {
     return std::optional(std::move(state));
 }
 
-// Where the records of the partition are that are older, among what is settled. What is lost is as old as what is before
-// it, as in Partition::time_steps(); nobody can tell how many records that were.
+// Where the records of the partition are that are older, among what is settled. What is lost is as old as what is
+// before it, as in Partition::time_steps(); nobody can tell how many records that were.
 Result<Found> MergedLog::place_at(std::size_t partition, TimestampMs time, Weight weight) {
     auto found = partitions_[partition]->find_time(time);
     if (found || weight != position_of || found.error().code != ErrorCode::kDamaged || !found.error().position) {
@@ -344,8 +344,7 @@ Result<MergedState> MergedLog::at_bytes(const MergedState& base, std::uint64_t b
     std::uint64_t left = wanted - std::min(wanted, sum(step.low, position_of));
     MergedState state;
     for (std::size_t i = 0; i < partitions_.size(); ++i) {
-        const std::uint64_t here =
-            step.high.empty() ? 0 : std::min(left, step.high[i].position - step.low[i].position);
+        const std::uint64_t here = step.high.empty() ? 0 : std::min(left, step.high[i].position - step.low[i].position);
         state.set(i, step.low[i].position + here);
         left -= here;
     }

@@ -8,7 +8,8 @@
 //
 // What is settled: the records that are older than a time which no partition can undercut any more, as each of them was
 // told that what comes is not older (Partition::settle). look() sees to that for all that is there, whole or not, which
-// takes some 10 ms, or 20; with kAtOnce what is a millisecond old or older is settled, mostly. Settled records never change their order: it is a pure function of the log.
+// takes some 10 ms, or 20; with kAtOnce what is a millisecond old or older is settled, mostly. Settled records never
+// change their order: it is a pure function of the log.
 // - The clock is set back: the partitions are told a time that is later than all records nevertheless; so readers go on
 //   at once. While the clock is behind, a topic's time goes on by 1 ms with each look that finds something, at most
 //   every 10 ms.
@@ -17,9 +18,9 @@
 //   newest milliseconds can so be in another order than that which the daemon finds in the end.
 // - A partition is added: it takes over the others' times (Topic::add_partition), so it undercuts nothing.
 //
-// Numbers count what retention has taken too. Where it has taken more of one partition than of another, the order of what
-// is left is still right, but what lay between is not known any more: an offset into where only some of the partitions
-// still have records can be another record after the next round of retention.
+// Numbers count what retention has taken too. Where it has taken more of one partition than of another, the order of
+// what is left is still right, but what lay between is not known any more: an offset into where only some of the
+// partitions still have records can be another record after the next round of retention.
 //
 // Threads: one at a time. Ownership: keeps the topic; the Store must outlive it.
 #pragma once
@@ -123,7 +124,7 @@ private:
     MergedState settled_;
     TimestampMs before_{INT64_MIN};
     std::vector<std::optional<Position>> all_settled_at_;  // the log end, where nothing behind settled_ is whole
-    std::vector<Found> snapshot_;  // of a store that is read only: settled_, with the offsets
+    std::vector<Found> snapshot_;                          // of a store that is read only: settled_, with the offsets
     std::optional<TimestampMs> ask_again_at_;
     TimestampMs looked_at_{};
     bool read_only_ = false;

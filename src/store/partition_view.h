@@ -101,7 +101,7 @@ private:
     const std::shared_ptr<Partition> partition_;
     std::mutex mutex_;  // guards what follows; held over look-ups
     Bound from_;
-    std::optional<Bound> to_;  // none: the log end, whatever that is
+    std::optional<Bound> to_;    // none: the log end, whatever that is
     std::optional<Range> last_;  // by the last look
 };
 

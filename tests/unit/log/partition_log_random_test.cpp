@@ -133,8 +133,9 @@ private:
         const std::string before = model_.bytes().substr(0, position);
         const auto delimiter = fixture_.settings.record_delimiter;
         const std::uint64_t offset =
-            delimiter ? static_cast<std::uint64_t>(std::count(before.begin(), before.end(), static_cast<char>(*delimiter)))
-                      : position;
+            delimiter
+                ? static_cast<std::uint64_t>(std::count(before.begin(), before.end(), static_cast<char>(*delimiter)))
+                : position;
         const auto found = fixture_.log->find_position(Position{position});
         CAPTURE(position, offset);
         REQUIRE(found);

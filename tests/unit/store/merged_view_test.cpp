@@ -309,7 +309,8 @@ TEST_CASE_METHOD(Merged, "MergedView: what is damaged cannot be read, what is be
     std::filesystem::path segment;
     for (const auto& entry : std::filesystem::directory_iterator(fixture.path("topics/t/0"))) {
         const std::string name = entry.path().filename().string();
-        segment = name.find(".log") != std::string::npos && name.find("head") == std::string::npos ? entry.path() : segment;
+        segment =
+            name.find(".log") != std::string::npos && name.find("head") == std::string::npos ? entry.path() : segment;
     }
     CAPTURE(segment);
     std::string content = read_file(segment);

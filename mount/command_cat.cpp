@@ -42,6 +42,9 @@ Result<Name> find_name(Store& store, const std::string& path) {
     const std::string name = slash == std::string::npos ? std::string() : path.substr(slash + 1);
     const auto number = parse_unsigned(name);
     Name found;
+    if (name.ends_with("+follow")) {
+        return make_error(ErrorCode::kInvalid, "", path, "only a mount can follow");
+    }
     if (name == "all") {
         found.view = ViewName{std::nullopt, ViewStart{}, std::nullopt, false};
     } else if (is_view_name(name)) {
@@ -49,9 +52,6 @@ Result<Name> find_name(Store& store, const std::string& path) {
     } else if (!number || *number >= kPartitionsMax) {
         return make_error(ErrorCode::kInvalid, "", path,
                           "neither a partition nor a view: TOPIC/N is one, TOPIC/all or TOPIC/N@-15m the other");
-    }
-    if (found.view && found.view->follow) {
-        return make_error(ErrorCode::kInvalid, "", path, "only a mount can follow");
     }
     TOPICFS_TRY_ASSIGN(found.topic, store.topic(std::string_view(path).substr(0, slash)));
     if (!found.view) {

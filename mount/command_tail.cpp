@@ -7,12 +7,15 @@
 #include <topicfs/ioctl.h>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <deque>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
@@ -63,7 +66,8 @@ public:
         }
         if (!file.fd_) {
             return make_error(ErrorCode::kNotFound, "", path,
-                              "there is no such view: an offset before the log start, or no mounted topicfs");
+                              "there is no such view: the offset lies before the log start, or PATH is neither topic, "
+                              "partition nor view of a mounted topicfs");
         }
         if (::ioctl(file.fd_.get(), TOPICFS_IOC_TOPIC, &file.topic_) != 0) {
             return make_error(ErrorCode::kInvalid, "", path, "neither topic, partition nor view of a mounted topicfs");
@@ -77,9 +81,13 @@ public:
         return topic_.delimiter < 0 ? std::nullopt : std::optional(static_cast<char>(topic_.delimiter));
     }
 
-    // 0 at the end.
+    // 0 at the end; and where nobody reads standard output any more, so that who follows does not wait for nobody.
     Result<std::size_t> read(std::span<char> into) {
         for (;;) {
+            std::array<pollfd, 2> waits = {{{fd_.get(), POLLIN, 0}, {STDOUT_FILENO, 0, 0}}};
+            if (::poll(waits.data(), waits.size(), -1) > 0 && (waits[1].revents & POLLERR) != 0) {
+                return std::size_t{0};
+            }
             const ssize_t got = ::read(fd_.get(), into.data(), into.size());
             if (got >= 0) {
                 return static_cast<std::size_t>(got);
@@ -168,9 +176,10 @@ Result<std::string> view_path(const CommandLine& line) {
     if (::stat(path.c_str(), &found) != 0) {
         return system_error(errno, "", path);
     }
-    while (path.size() > 1 && path.ends_with('/')) {
-        path.pop_back();
-    }
+    // A name that leads here from elsewhere is not the one that an '@' can be added to.
+    std::error_code unresolved;
+    const std::filesystem::path resolved = std::filesystem::canonical(path, unresolved);
+    path = unresolved ? path : resolved.string();
     if (S_ISDIR(found.st_mode)) {
         path += "/all";
     }

@@ -128,7 +128,7 @@ Result<struct stat> node_attributes(Store& store, const Node& node) {
     to.st_blksize = 4096;
     Attributes attributes = node.partition ? node.partition->attributes() : owning_attributes(store, node);
     if (node.kind == NodeKind::kView && !node.partition) {
-        attributes.mode &= mode_of_all(*node.topic, attributes);
+        attributes.mode = mode_of_all(*node.topic, attributes);
     }
     set_owner_and_times(to, attributes);
     constexpr mode_t kReadBits = 0444;

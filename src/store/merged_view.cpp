@@ -9,6 +9,9 @@ namespace {
 constexpr std::size_t kPlacesMax = 8;
 // A reader whose requests do not come in order: so far it is less to go there from a known place than to look it up.
 constexpr std::uint64_t kWalkBytesMax = 4u << 20;
+// A reader who goes backwards: so far before him a place is looked up, and places are remembered on the way to him.
+constexpr std::uint64_t kLookBehindBytes = 256u << 10;
+constexpr std::uint64_t kRememberBytes = 64u << 10;
 // Of a view that is copied otherwise, as the kernel would have more to do with the parts than with the bytes.
 constexpr std::size_t kViewedChunksMax = MergedView::kPartsMax / 2;
 constexpr std::int64_t kAskAgainMs = 10;
@@ -222,6 +225,7 @@ Result<std::vector<MergedChunk>> MergedView::plan(std::uint64_t offset, std::uin
 }
 
 void MergedView::remember(Place place) {
+    std::erase_if(places_, [&](const Place& known) { return known.offset == place.offset; });
     if (places_.size() >= kPlacesMax) {
         places_.erase(places_.begin());
     }
@@ -255,30 +259,58 @@ Result<std::vector<LogView::Chunk>> MergedView::describe(std::uint64_t offset, s
 }
 
 Result<MergedView::Place> MergedView::place_at(std::uint64_t offset) {
-    const auto set_out = [&](Place place) -> Result<Place> {
-        TOPICFS_TRY(place.cursor.set_limit(log_.partitions(), limit_));
-        while (place.offset < offset) {
-            TOPICFS_TRY_ASSIGN(const auto passed, place.cursor.next(offset - place.offset));
-            place.offset += passed ? passed->bytes : offset - place.offset;
-        }
-        return place;
-    };
-    auto nearest = places_.end();
+    auto nearest = places_.end();  // at or before it
+    auto ahead = places_.end();    // behind it
     for (auto place = places_.begin(); place != places_.end(); ++place) {
-        if (place->offset <= offset && (nearest == places_.end() || place->offset >= nearest->offset)) {
-            nearest = place;
-        }
+        auto& best = place->offset <= offset ? nearest : ahead;
+        const bool is_better = best == places_.end() || (place->offset <= offset) == (place->offset >= best->offset);
+        best = is_better ? place : best;
     }
     if (nearest != places_.end() && nearest->offset == offset) {
         Place place = std::move(*nearest);
         places_.erase(nearest);
-        return set_out(std::move(place));
+        TOPICFS_TRY(place.cursor.set_limit(log_.partitions(), limit_));
+        return place;
     }
+    const bool goes_back = ahead != places_.end() && ahead->offset - offset <= kLookBehindBytes;
+    std::optional<Place> place;
     if (nearest != places_.end() && offset - nearest->offset <= kWalkBytesMax) {
-        return set_out(*nearest);  // What was passed over may still be asked for.
+        place = *nearest;  // What is passed over may still be asked for.
     }
-    TOPICFS_TRY_ASSIGN(const MergedState state, log_.at_bytes(std::get<MergedState>(from_), offset));
-    return set_out({offset, MergedCursor(state)});
+    if (goes_back) {
+        places_.erase(ahead);
+    }
+    if (!place && goes_back) {
+        const std::uint64_t begin = offset - std::min(offset, kLookBehindBytes);
+        auto state = log_.at_bytes(std::get<MergedState>(from_), begin);
+        if (state) {
+            place = Place{begin, MergedCursor(*state)};
+        } else if (state.error().code != ErrorCode::kNotFound) {
+            return std::move(state).error();
+        }
+    }
+    if (!place) {
+        TOPICFS_TRY_ASSIGN(const MergedState state, log_.at_bytes(std::get<MergedState>(from_), offset));
+        place = Place{offset, MergedCursor(state)};
+    }
+    TOPICFS_TRY(walk(*place, offset, goes_back));
+    return std::move(*place);
+}
+
+// From a place on to `offset`. Who goes backwards will want what lies between: places there are remembered.
+Result<void> MergedView::walk(Place& place, std::uint64_t offset, bool goes_back) {
+    TOPICFS_TRY(place.cursor.set_limit(log_.partitions(), limit_));
+    while (place.offset < offset) {
+        if (goes_back) {
+            remember(place);
+        }
+        const std::uint64_t step = goes_back ? std::min(offset, place.offset + kRememberBytes) : offset;
+        while (place.offset < step) {
+            TOPICFS_TRY_ASSIGN(const auto passed, place.cursor.next(step - place.offset));
+            place.offset += passed ? passed->bytes : step - place.offset;
+        }
+    }
+    return {};
 }
 
 void MergedView::start_waiting(const std::shared_ptr<GrowthWaiter>& waiter) {

@@ -68,6 +68,7 @@ private:
     Result<void> look_locked();
     Result<bool> decide(Bound& bound);
     Result<Place> place_at(std::uint64_t offset);
+    Result<void> walk(Place& place, std::uint64_t offset, bool goes_back);
     void remember(Place place);
     Result<std::vector<MergedChunk>> plan(std::uint64_t offset, std::uint64_t bytes);
 

@@ -126,7 +126,7 @@ Result<int> parse_offset(std::string_view text) {
 }
 
 // A date, in either spelling, and behind a T a time; the zone is left.
-bool take_time(Pieces& pieces, CivilTime& time, bool& has_clock) {
+bool take_time(Pieces& pieces, CivilTime& time) {
     if (!pieces.take_digits(4, time.date.year)) {
         return false;
     }
@@ -137,8 +137,7 @@ bool take_time(Pieces& pieces, CivilTime& time, bool& has_clock) {
         !pieces.take_digits(2, time.date.day)) {
         return false;
     }
-    has_clock = pieces.take("T");
-    if (!has_clock) {
+    if (!pieces.take("T")) {
         return is_extended;
     }
     if (!pieces.take_digits(2, time.hour) || !pieces.take(between_hours) || !pieces.take_digits(2, time.minute)) {
@@ -154,9 +153,7 @@ bool take_time(Pieces& pieces, CivilTime& time, bool& has_clock) {
 Result<ViewPoint> parse_time(std::string_view text) {
     Pieces pieces(text);
     CivilTime time;
-    bool has_clock = false;
-    const bool good = take_time(pieces, time, has_clock);
-    if (!good || (!has_clock && !pieces.at_end())) {
+    if (!take_time(pieces, time)) {
         return refused(text,
                        "is no point of a view: start, end, an offset, -N, a duration ago as -15m, a date, a time as "
                        "2026-11-21T14:00, today, yesterday, or ms and Unix milliseconds");

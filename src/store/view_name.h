@@ -9,7 +9,7 @@
 //     -100                      the last 100 records
 //     -90s                      a duration ago: one whole number and one of the units ms, s, m, h, d (of 24 hours);
 //                               none is made of several (`-90m`, not `-1h30m`)
-//     2026-11-21                a day's first moment, in the daemon's zone
+//     2026-11-21                a day's first moment, in the daemon's zone, or with `Z` or a zone's offset
 //     2026-11-21T14:00          a time: seconds (`:05`) and then a fraction (`.25`; one to nine digits, of which
 //                               milliseconds count) may follow; in the daemon's zone, or with `Z` or a zone's offset
 //                               (`+01:00`, `+0100`, `-0330`)

@@ -121,7 +121,7 @@ timeout 60 "$TOPICFS" tail "$mnt/t" --from end --follow --format '%p:%o %s\n' >"
 follower=$!
 timeout 60 "$TOPICFS" tail "$mnt/t/0" --from 5 --to 8 -f --json >"$scratch/finite" &
 finite=$!
-is_following() { [[ $(t python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["waiting_reads"])' "$mnt/.status") -eq 2 ]]; }
+is_following() { [[ $(t python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["open_handles"])' "$mnt/.status") -eq 2 ]]; }
 wait_until 20 is_following
 tsh 'echo one >> "$mnt/t/0"; printf half >> "$mnt/t/0"'
 has_one() { [[ $(<"$scratch/followed") == '0:6 one' ]]; }
@@ -134,6 +134,22 @@ wait "$finite" || fail "the finite one ended with $?"
 kill "$follower"
 wait "$follower" || true
 
+say "--follow ends when nobody reads what it writes"
+mkfifo "$scratch/pipe"
+timeout 60 "$TOPICFS" tail "$mnt/t" --from end -f >"$scratch/pipe" &
+follower=$!
+exec 5<"$scratch/pipe"
+is_waiting() { [[ $(t python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["open_handles"])' "$mnt/.status") -eq 1 ]]; }
+wait_until 20 is_waiting
+exec 5<&-
+wait "$follower" || fail "it ended with $?"
+
+say "through a symbolic link"
+ln -s "$mnt/t/1" "$scratch/link"
+ln -s "$mnt/t" "$scratch/topic"
+gives 'line 11\n' "$scratch/link" --from -1
+t "$TOPICFS" tail "$scratch/topic" >"$scratch/shown" || fail "a link to a topic: $?"
+
 say "what cannot be"
 refuses 'is no point' "$mnt/t" --from x
 refuses 'is no point' "$mnt/t" --from +5m
@@ -144,9 +160,9 @@ refuses 'in the format' "$mnt/t" --format '%x'
 refuses 'exclude each other' "$mnt/t" --format '%s' --json
 refuses 'No such file' "$mnt/none"
 refuses 'No such file' "$mnt/t/7"
-refuses 'no mounted topicfs' "$mnt"
-refuses 'no mounted topicfs' "$scratch/json"
-refuses 'no mounted topicfs' "$scratch"
+refuses 'neither topic, partition' "$mnt"
+refuses 'neither topic, partition' "$scratch/json"
+refuses 'neither topic, partition' "$scratch"
 refuses 'there is no such view' "$mnt/t/.status"
 cp "$scratch/json" "$scratch/0@-10"
 refuses 'neither topic' "$scratch/0@-10"

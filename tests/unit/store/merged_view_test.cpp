@@ -1,5 +1,6 @@
 #include "store/merged_view.h"
 
+#include "support/random_content.h"
 #include "unit/store/merged_fixture.h"
 
 using namespace topicfs;
@@ -350,4 +351,35 @@ TEST_CASE_METHOD(Merged, "MergedView: what its bytes are: partition, position an
     seal();
     check();
     CHECK(show(*all) == "a0\na1\nc0\na2\nb0\n");
+}
+
+TEST_CASE_METHOD(Merged, "MergedView: read backwards, forwards and here and there it is the same") {
+    Random random;
+    CAPTURE(random.seed());
+    REQUIRE(topic->set("seal.bytes", "100000"));
+    for (int i = 0; i < 3000; ++i) {
+        append(static_cast<std::uint32_t>(random.between(0, 2)),
+               std::to_string(i) + std::string(random.between(1, 700), 'x') + "\n");
+        clock().advance(static_cast<std::int64_t>(random.between(0, 3)));
+        if (i % 500 == 250) {
+            seal();
+        }
+    }
+    settle();
+    const auto forwards = view("start");
+    const std::string whole = read_all(*forwards, 100'000);
+    REQUIRE(whole.size() > 700'000);
+    const auto view_of_it = view("start");
+    const auto check = [&](std::uint64_t offset, std::size_t bytes) {
+        CAPTURE(offset, bytes);
+        REQUIRE((read(*view_of_it, offset, bytes) == whole.substr(offset, bytes)));
+    };
+    for (std::uint64_t offset = whole.size(); offset > 0;) {
+        const std::uint64_t bytes = std::min<std::uint64_t>(offset, 8192);
+        offset -= bytes;
+        check(offset, bytes);
+    }
+    for (int i = 0; i < 300; ++i) {
+        check(random.between(0, whole.size() - 1), random.between(1, 20'000));
+    }
 }

@@ -101,6 +101,9 @@ TEST_CASE("view_name: times with a zone are moments") {
         CHECK(point(text) == ViewPoint(kAfternoon));
     }
     CHECK(point("20261121T140000.25Z") == ViewPoint(kAfternoon + 250));
+    CHECK(point("2026-11-21Z") == ViewPoint(kAfternoon + -14 * 3'600'000));
+    CHECK(point("2026-11-21+01:00") == ViewPoint(kAfternoon + -15 * 3'600'000));
+    CHECK(point("2026-11-21-0330") == ViewPoint(kAfternoon + -(10 * 3'600'000 + 1'800'000)));
     CHECK(point("1970-01-01T00:00+01:00") == ViewPoint(TimestampMs{-kHourMs}));
 }
 
@@ -242,8 +245,9 @@ TEST_CASE("view_name: dates and times that do not exist or are not written so") 
                                    "2026-11-21t14:00",
                                    "2026-11-21 14:00",
                                    "2026-11-21T14:00z",
-                                   "2026-11-21Z",
-                                   "2026-11-21+01:00",
+                                   "2026-11-21x",
+                                   "2026-11-21+01",
+                                   "2026-11-21TZ",
                                    "20261121Z",
                                    "20261121+0100",
                                    "2026-11-21T14:00ZZ",

@@ -16,6 +16,8 @@ constexpr std::int64_t kNever = INT64_MAX;
 // How far a file's mtime can be behind the clock: it goes by the kernel's ticks, of which there are 100 a second or
 // more.
 constexpr std::int64_t kClockTickMs = 10;
+// How often the end of what was seen goes to the file between two entries: half as often as entries may come.
+constexpr std::int64_t kMarkIntervalMs = AppendTimes::kResolutionMs / 2;
 
 }  // namespace
 
@@ -103,7 +105,7 @@ Result<bool> AppendTimes::note(Position end, TimestampMs now) {
 Result<bool> AppendTimes::note_seen(Position from, Position to, TimestampMs now) {
     const std::scoped_lock lock(mutex_);
     if (!is_due(now)) {
-        return mark_locked(to);
+        return mark_locked(to, now);
     }
     now = std::max(now, floor_);
     if (!entries_.empty() && entries_.back().position == from) {
@@ -115,25 +117,31 @@ Result<bool> AppendTimes::note_seen(Position from, Position to, TimestampMs now)
     return store_new(std::array{Entry{from, now}, Entry{to, now}});
 }
 
-Result<bool> AppendTimes::mark_seen(Position end) {
+Result<bool> AppendTimes::mark_seen(Position end, std::optional<TimestampMs> now) {
     const std::scoped_lock lock(mutex_);
-    return mark_locked(end);
+    return mark_locked(end, now);
 }
 
-// An entry of the last one's time. Where that is such a one too it is moved, in the file as well.
-Result<bool> AppendTimes::mark_locked(Position end) {
+// An entry of the last one's time. Where that is such a one too it is moved; in the file as well, but not at each of
+// thousands of looks a second.
+Result<bool> AppendTimes::mark_locked(Position end, std::optional<TimestampMs> now) {
     if (entries_.empty() || entries_.back().position >= end) {
         return false;
     }
     const bool is_mark = entries_.size() > 1 && std::prev(entries_.end(), 2)->time == entries_.back().time;
     if (is_mark) {
         entries_.back().position = end;
-        next_sequence_ -= newest_is_stored_ ? 1 : 0;
     } else if (interval_ms() != kNever) {
         entries_.push_back({end, entries_.back().time});
+        newest_is_stored_ = false;
     } else {
         return false;
     }
+    if (now && *now >= marked_at_ && *now - marked_at_ < kMarkIntervalMs) {
+        return false;
+    }
+    marked_at_ = now.value_or(marked_at_);
+    next_sequence_ -= newest_is_stored_ ? 1 : 0;
     return store_new(std::array{entries_.back()});
 }
 

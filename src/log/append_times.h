@@ -59,8 +59,10 @@ public:
     // was seen.
     Result<bool> note_seen(Position from, Position to, TimestampMs now);
 
-    // Says that what lies before `end` has its time, for note_unseen().
-    Result<bool> mark_seen(Position end);
+    // Says that what lies before `end` has its time, for note_unseen(). With `now` it goes to the file no more often
+    // than each half hundredth of a second, as from note_seen(): of what others append behind what was seen before a
+    // death some milliseconds may then count as theirs.
+    Result<bool> mark_seen(Position end, std::optional<TimestampMs> now = std::nullopt);
 
     // Says that what will be at and behind `end`, the log end, is appended at `now` or later, also should the clock be
     // set back before it comes. Does nothing where the last entry is too young for another one; see last(). With
@@ -109,7 +111,7 @@ private:
     std::int64_t interval_ms() const;
     bool is_due(TimestampMs now) const;
     bool is_later_step(TimestampMs time, TimestampMs than) const;
-    Result<bool> mark_locked(Position end);
+    Result<bool> mark_locked(Position end, std::optional<TimestampMs> now);
     Result<void> store(std::span<const Entry> entries);
     void load_locked(Position from, Position to, TimestampMs floor);
     void close_file_locked();
@@ -125,7 +127,8 @@ private:
     TimestampMs floor_;                     // the largest time of what was forgotten
     std::optional<std::int64_t> ahead_at_;  // of the steady clock: the last fence_ahead()
     std::uint64_t next_sequence_ = 0;
-    bool newest_is_stored_ = false;  // the entry before next_sequence_ in the file is entries_.back()
+    TimestampMs marked_at_{INT64_MIN / 2};  // when mark_locked() has stored its entry
+    bool newest_is_stored_ = false;         // the entry before next_sequence_ in the file is entries_.back()
 };
 
 }  // namespace topicfs

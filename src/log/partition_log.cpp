@@ -152,7 +152,7 @@ Result<std::size_t> PartitionLog::append_locked(Head& open, Position log_end, st
         const std::scoped_lock lock(growth_mutex_);
         observed_end_ = std::max(observed_end_.load(), log_end + *stored);
         if (watched_head()) {
-            note_times(times_->mark_seen(observed_end_.load()));
+            note_times(times_->mark_seen(observed_end_.load(), env_.clock.now()));
         }
     }
     if (!stored && !may_be_tried_again(stored.error())) {

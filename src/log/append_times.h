@@ -8,8 +8,8 @@
 // headers.
 //
 // Threads: all members may be called from any thread. Nothing here is ever synced: after a power cut the times of what
-// is in head are the next start's. The file is written at most once in 10 ms, and less often when nothing was sealed
-// for long, so that the ring never overwrites what is still needed.
+// is in head are the next start's. The file is written some hundred times a second at most, and less often when nothing
+// was sealed for long, so that the ring never overwrites what is still needed.
 #pragma once
 
 #include "format/batch.h"

@@ -16,10 +16,6 @@ constexpr std::uint64_t kRememberBytes = 64u << 10;
 constexpr std::size_t kViewedChunksMax = MergedView::kPartsMax / 2;
 constexpr std::int64_t kAskAgainMs = 10;
 
-bool counts_from_from(const std::optional<ViewBound>& to) {
-    return to && std::holds_alternative<ViewAfterFrom>(*to);
-}
-
 // Where they lie. More parts than there may be, or fewer bytes than wanted: before damage.
 Result<ByteView> view_of(const std::vector<MergedChunk>& chunks) {
     ByteView all;
@@ -79,13 +75,9 @@ Result<std::shared_ptr<MergedView>> MergedView::open(std::shared_ptr<Topic> topi
     TOPICFS_TRY(view->log_.look(Haste::kAtOnce));
     const FixedPoint fixed_from = fix_view_point(from, now);
     TOPICFS_TRY_ASSIGN(view->from_, view->begin(fixed_from));
-    if (counts_from_from(to)) {
-        const auto duration = std::get<ViewAfterFrom>(*to);
-        const auto* const moment = std::get_if<TimestampMs>(&fixed_from);
-        const bool is_now = std::holds_alternative<ViewEnd>(fixed_from);
-        view->to_ = moment != nullptr ? Bound(*moment + duration.ms)
-                    : is_now          ? Bound(now + duration.ms)
-                                      : Bound(duration);
+    if (const auto* const duration = to ? std::get_if<ViewAfterFrom>(&*to) : nullptr) {
+        const auto end = end_of(*duration, fixed_from, now);
+        view->to_ = end ? Bound(*end) : Bound(*duration);
     } else if (to) {
         TOPICFS_TRY_ASSIGN(view->to_, view->begin(fix_view_point(point_of(*to), now)));
     }

@@ -10,10 +10,6 @@ bool is_not_found(const Error& error) {
     return error.code == ErrorCode::kNotFound;
 }
 
-bool counts_from_from(const std::optional<ViewBound>& to) {
-    return to && std::holds_alternative<ViewAfterFrom>(*to);
-}
-
 }  // namespace
 
 Result<std::shared_ptr<PartitionView>> PartitionView::open(std::shared_ptr<Partition> partition, const ViewPoint& from,
@@ -23,13 +19,9 @@ Result<std::shared_ptr<PartitionView>> PartitionView::open(std::shared_ptr<Parti
     TOPICFS_TRY_ASSIGN(const Found records_end, view->partition_->records_end());
     const FixedPoint fixed_from = fix_view_point(from, now);
     TOPICFS_TRY_ASSIGN(view->from_, view->begin(fixed_from, records_end));
-    if (counts_from_from(to)) {
-        const auto duration = std::get<ViewAfterFrom>(*to);
-        const auto* const moment = std::get_if<TimestampMs>(&fixed_from);
-        const bool is_now = std::holds_alternative<ViewEnd>(fixed_from);
-        view->to_ = moment != nullptr ? Bound(*moment + duration.ms)
-                    : is_now          ? Bound(now + duration.ms)
-                                      : Bound(duration);
+    if (const auto* const duration = to ? std::get_if<ViewAfterFrom>(&*to) : nullptr) {
+        const auto end = end_of(*duration, fixed_from, now);
+        view->to_ = end ? Bound(*end) : Bound(*duration);
     } else if (to) {
         TOPICFS_TRY_ASSIGN(view->to_, view->begin(fix_view_point(point_of(*to), now), records_end));
     }

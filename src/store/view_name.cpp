@@ -267,6 +267,13 @@ ViewPoint point_of(const ViewBound& to) {
     return std::visit(AsPoint{}, to);
 }
 
+std::optional<TimestampMs> end_of(ViewAfterFrom duration, const FixedPoint& from, TimestampMs now) {
+    if (const auto* const moment = std::get_if<TimestampMs>(&from)) {
+        return *moment + duration.ms;
+    }
+    return std::holds_alternative<ViewEnd>(from) ? std::optional(now + duration.ms) : std::nullopt;
+}
+
 FixedPoint fix_view_point(const ViewPoint& point, TimestampMs now) {
     struct Fix {
         TimestampMs now;

@@ -97,5 +97,7 @@ using FixedPoint = std::variant<ViewStart, ViewEnd, Offset, ViewLast, TimestampM
 FixedPoint fix_view_point(const ViewPoint& point, TimestampMs now);
 // Any bound but a duration from FROM, as a point.
 ViewPoint point_of(const ViewBound& to);
+// When a duration from FROM ends, as far as that is known at the look-up, `now`: where FROM is a moment, or `end`.
+std::optional<TimestampMs> end_of(ViewAfterFrom duration, const FixedPoint& from, TimestampMs now);
 
 }  // namespace topicfs

@@ -5,12 +5,14 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <latch>
 #include <utility>
 
 namespace topicfs::test {
 
 namespace {
 
+constexpr unsigned kThreads = 4;
 constexpr std::size_t kMessageBytesMax = (1 << 20) + (64 << 10);
 
 // A packet must fit into the sender's buffer as a whole.
@@ -48,7 +50,7 @@ PretendKernel::PretendKernel(Start start, std::string data_directory) : message_
     Fd device(ends[1]);
     large_ = enlarge(kernel_end_.get()) && enlarge(device.get());
     SessionOptions options;
-    options.threads = 4;
+    options.threads = kThreads;
     options.mount_point = "/pretend";
     options.data_directory = std::move(data_directory);
     if (start == Start::kPassthrough) {
@@ -86,8 +88,36 @@ PretendKernel::~PretendKernel() {
     }
 }
 
+void PretendKernel::flush_interrupts() {
+    if (interrupts_.empty()) {
+        return;
+    }
+    // A request in the hands of every thread, all at once: what came before them is done with.
+    std::latch all_there(kThreads);
+    store_.context().before.set([&](std::string_view call) -> Result<void> {
+        if (call == "topic" && !all_there.try_wait()) {
+            all_there.arrive_and_wait();
+        }
+        return {};
+    });
+    const auto send_probe = [this] { return send(FUSE_LOOKUP, FUSE_ROOT_ID, body(std::string_view("probe"))); };
+    std::vector<std::uint64_t> probes;
+    for (unsigned i = 0; i < kThreads; ++i) {
+        probes.push_back(send_probe());
+    }
+    for (const std::uint64_t probe : probes) {
+        receive(probe);
+    }
+    store_.context().before.set({});
+    // Each request has libfuse give up one.
+    for (std::size_t i = 0; i < interrupts_.size(); ++i) {
+        receive(send_probe());
+    }
+}
+
 std::size_t PretendKernel::finish() {
     if (server_.joinable()) {
+        flush_interrupts();
         session_->stop();
         server_.join();
     }

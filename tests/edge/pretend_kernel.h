@@ -155,6 +155,9 @@ public:
     OpenFile open_directory(std::uint64_t node);
 
 private:
+    // libfuse keeps an INTERRUPT that came after its request's answer for the next request, and leaks it where none
+    // comes before the session's end.
+    void flush_interrupts();
     void receive_one();
     void receive_what_came();
 

@@ -238,7 +238,9 @@ void GrowthWatch::read_events() {
                 for (auto& [key, watched] : watched_) {
                     set_due_locked(key, watched, now);
                 }
-            } else if ((event->mask & IN_MODIFY) != 0) {
+            } else if ((event->mask & (IN_MODIFY | IN_IGNORED)) != 0) {
+                // IN_IGNORED of a watch that is armed: the kernel reports the append first and removes the watch that
+                // has fired then. One that was armed in between is the old one still, and goes with it.
                 const auto armed = armed_.find(event->wd);
                 if (armed == armed_.end()) {
                     continue;

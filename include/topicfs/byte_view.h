@@ -7,6 +7,7 @@
 // Movable, not copyable. Threads: one at a time; what is viewed changes no more.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <span>
@@ -49,6 +50,16 @@ public:
         } else {
             parts_.push_back(part);
         }
+    }
+    // Leaves the first `bytes` of it, which are not more than there are.
+    void cut(std::size_t bytes) {
+        size_ = bytes;
+        std::size_t count = 0;
+        for (std::size_t left = bytes; left > 0; ++count) {
+            parts_[count] = parts_[count].first(std::min(left, parts_[count].size()));
+            left -= parts_[count].size();
+        }
+        parts_.resize(count);
     }
     // Holds on to `owner` as long as the view lives.
     void keep(std::shared_ptr<const void> owner) {

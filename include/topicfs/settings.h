@@ -37,9 +37,23 @@ struct TopicSettings {
     friend bool operator==(const TopicSettings&, const TopicSettings&) = default;
 };
 
+// Settings of a consumer group.
+struct GroupSettings {
+    // Where a group begins that has no commit yet, and goes on that has fallen behind the log start.
+    enum class Reset { kEarliest, kLatest };
+    Reset auto_offset_reset = Reset::kEarliest;
+    bool enable_auto_commit = true;                     // a read commits what the ones before it gave
+    std::optional<std::uint64_t> max_poll_interval_ms;  // a reader that does not come back for so long has gone; off
+    std::uint64_t fetch_min_bytes = 1;                  // a waiting read waits for so many,
+    std::uint64_t fetch_max_wait_ms = 500;              // or for so long once there are any
+
+    friend bool operator==(const GroupSettings&, const GroupSettings&) = default;
+};
+
 // Settings of a whole store.
 struct StoreSettings {
-    std::uint64_t read_cache_bytes = 32u << 20;  // memory for decoded batches, those that were decoded ahead too
+    std::uint64_t read_cache_bytes = 32u << 20;       // memory for decoded batches, those that were decoded ahead too
+    std::uint64_t offsets_retention_minutes = 10080;  // a group that nobody used for so long is dropped
 
     friend bool operator==(const StoreSettings&, const StoreSettings&) = default;
 };
@@ -56,13 +70,18 @@ std::span<const SettingInfo> topic_setting_infos();
 // Those of a store; see Store::store_setting.
 std::span<const SettingInfo> store_setting_infos();
 
+// Those of a consumer group; see Group::set.
+std::span<const SettingInfo> group_setting_infos();
+
 // The value as text, in base units. kNotFound where there is no such setting.
 Result<std::string> get_setting(const TopicSettings& settings, std::string_view key);
 Result<std::string> get_setting(const StoreSettings& settings, std::string_view key);
+Result<std::string> get_setting(const GroupSettings& settings, std::string_view key);
 
 // Parses and checks. kNotFound where there is no such setting; kInvalid, with the value, its unit and its range in the
 // message, where it does not parse or is out of range. White space around the value is ignored.
 Result<void> set_setting(TopicSettings& settings, std::string_view key, std::string_view value);
 Result<void> set_setting(StoreSettings& settings, std::string_view key, std::string_view value);
+Result<void> set_setting(GroupSettings& settings, std::string_view key, std::string_view value);
 
 }  // namespace topicfs

@@ -33,6 +33,8 @@ namespace topicfs {
 inline constexpr std::size_t kTopicNameBytesMax = 249;
 // kInvalid, or kNameTooLong.
 Result<void> check_topic_name(std::string_view name);
+// A group's name follows the same rules.
+Result<void> check_group_name(std::string_view name);
 
 inline constexpr std::uint32_t kPartitionsMax = 100000;  // of one topic
 
@@ -295,6 +297,8 @@ public:
     virtual Result<void> close() = 0;
 };
 
+class Group;  // group.h
+
 class Topic {
 public:
     virtual ~Topic() = default;
@@ -313,6 +317,14 @@ public:
     // For appending to the topic as a whole. kNotPermitted where record.delimiter is none: a byte log has no lines.
     // kReadOnly.
     virtual Result<std::shared_ptr<TopicWriter>> open_writer() = 0;
+
+    // Consumer groups, by name in order.
+    virtual std::vector<std::string> group_names() const = 0;
+    virtual Result<std::shared_ptr<Group>> group(std::string_view name) const = 0;  // kNotFound
+    // With the default settings; durable on return. It begins with its first reader. kExists, kInvalid, kNameTooLong.
+    virtual Result<std::shared_ptr<Group>> create_group(std::string_view name, const Attributes& attributes) = 0;
+    // With its commits. kBusy where it has a reader. Durable on return.
+    virtual Result<void> remove_group(std::string_view name) = 0;
 
     virtual Attributes attributes() const = 0;
     virtual Result<void> change_attributes(const AttributesChange& change) = 0;
@@ -344,7 +356,7 @@ public:
     // As above, owned by the calling process's user, mode 0755.
     Result<std::shared_ptr<Topic>> create_topic(std::string_view name);
     // Only a topic without records: else kNotEmpty; kBusy where somebody has a partition's append_file() open for
-    // writing, or open_writer(). Durable on return.
+    // writing, or open_writer(), or a reader of a group. Its groups go with it. Durable on return.
     virtual Result<void> remove_topic(std::string_view name) = 0;
 
     // Of the root of the tree.

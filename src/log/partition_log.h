@@ -29,6 +29,7 @@
 #include <topicfs/settings.h>
 #include <topicfs/store.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <functional>
@@ -99,6 +100,13 @@ public:
     Result<TimestampMs> time_of(Position position);
     Result<Settled> settle(std::optional<TimestampMs> time, Haste haste = Haste::kUsual);
     Result<TimeSteps> time_steps(Position from, Position to);
+    // Where the last record that ends in [from, to) ends; nothing where none does. Reads from the end back, as far as
+    // that takes. kDamaged, with the position where the lost bytes begin.
+    Result<std::optional<Position>> last_record_end(Position from, Position to);
+    // Bytes below outlive a power cut.
+    Position durable_end() const { return std::max(synced_end_.load(), durable_sealed_end_.load()); }
+    // Where the lost bytes end that `position` is one of, as far as they were met; `position` where it is not.
+    Position damage_end(Position position) const;
     Result<PartitionStatus> status();
     std::uint64_t disk_bytes();
     TimestampMs last_append() const;  // as far as observe() has seen
@@ -223,6 +231,7 @@ private:
     // Takes pieces one behind the other, up to `bytes`, as read() says of its result.
     template <typename Take>
     Result<std::size_t> gather(Position from, std::size_t bytes, Take take);
+    Result<std::size_t> read_unnoted(Position from, std::span<std::byte> into);
     Result<std::size_t> read_head(Position from, std::span<std::byte> into, bool& again);
     Result<std::size_t> read_sealed(Position from, std::span<std::byte> into);
     Result<std::size_t> view_head(Position from, std::size_t bytes, ByteView& view, bool& again);

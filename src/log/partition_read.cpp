@@ -51,11 +51,16 @@ Result<std::size_t> PartitionLog::gather(Position from, std::size_t bytes, Take 
     return taken;
 }
 
-Result<std::size_t> PartitionLog::read(Position from, std::span<std::byte> into) {
-    auto got = gather(from, into.size(), [&](Position at, std::size_t filled, std::size_t rest, bool& again) {
+// For look-ups: no stream of reads goes on with it.
+Result<std::size_t> PartitionLog::read_unnoted(Position from, std::span<std::byte> into) {
+    return gather(from, into.size(), [&](Position at, std::size_t filled, std::size_t rest, bool& again) {
         const auto room = into.subspan(filled, rest);
         return at < sealed_end() ? read_sealed(at, room) : read_head(at, room, again);
     });
+}
+
+Result<std::size_t> PartitionLog::read(Position from, std::span<std::byte> into) {
+    auto got = read_unnoted(from, into);
     note_read(from, got ? *got : 0);
     return got;
 }
@@ -310,6 +315,16 @@ Result<PartitionLog::Piece> PartitionLog::sealed_piece(Position position) {
         }
         tried = lookup.entry;  // The index may have been what was wrong.
     }
+}
+
+Position PartitionLog::damage_end(Position position) const {
+    const std::scoped_lock lock(mutex_);
+    for (const DamagedRange& range : damaged_) {
+        if (range.from <= position && position < range.to) {
+            position = range.to;
+        }
+    }
+    return position;
 }
 
 // Notes a range that cannot be served, once, and makes the error for it.

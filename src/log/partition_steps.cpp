@@ -183,13 +183,25 @@ Result<std::optional<Position>> PartitionLog::last_delimiter_in(Position low, Po
         const auto into = std::span(window).first(bytes);
         TOPICFS_TRY_ASSIGN(const std::size_t have, read_at(high, into));
         if (have != bytes) {
-            return make_error(ErrorCode::kDamaged, "look up", directory_, "the log has become shorter");
+            Error error = make_error(ErrorCode::kDamaged, "look up", directory_, "the log has become shorter");
+            error.position = high.value + have;
+            return error;
         }
         if (const auto found = find_last(into, std::byte{*delimiter})) {
             return std::optional(high + *found);
         }
     }
     return std::optional<Position>();
+}
+
+Result<std::optional<Position>> PartitionLog::last_record_end(Position from, Position to) {
+    if (from >= to) {
+        return std::optional<Position>();
+    }
+    TOPICFS_TRY_ASSIGN(
+        const std::optional<Position> last,
+        last_delimiter_in(from, to, [&](Position at, std::span<std::byte> into) { return read_unnoted(at, into); }));
+    return last ? std::optional(*last + 1) : std::nullopt;
 }
 
 }  // namespace topicfs

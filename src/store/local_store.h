@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "io/file_system.h"
 #include "log/batch_cache.h"
+#include "store/group_keeper.h"
 #include "store/maintenance.h"
 #include "store/topic.h"
 
@@ -52,7 +53,8 @@ public:
     Result<std::string> status_json(std::span<const StatusFact> more) override;
     Result<void> close() override;
 
-    // Without maintenance threads: seals what is due (or all) and makes a checkpoint.
+    // Without maintenance threads: seals what is due (or all) and makes a checkpoint; groups' commits become durable,
+    // their readers expire, unused ones are dropped.
     Result<void> maintain(bool seal_all);
 
 private:
@@ -70,11 +72,14 @@ private:
     Result<void> overwrite_state(const std::string& content);
     Result<void> load_topics();
     Result<void> remove_leftovers();
+    Result<void> remove_group_leftovers(const std::string& groups);
     Result<void> remove_tree(const std::string& path);
     Result<void> check_changes_locked(const char* operation, std::string_view what) const;
     Error refusal(ErrorCode code, std::string detail) const;
     std::vector<std::shared_ptr<StoredTopic>> topics() const;
     Maintenance::Partitions partition_logs() const;
+    GroupWork* group_work();
+    void keep_groups();
     Result<std::uint64_t> new_topic_id_locked() const;
 
     StoreEnvironment environment_;
@@ -82,6 +87,7 @@ private:
     FileSystem& fs_;
     BatchCache cache_{StoreSettings{}.read_cache_bytes};
     Maintenance maintenance_;
+    GroupKeeper group_keeper_;
     ReadAhead read_ahead_;
     SealBacklog seal_backlog_;
     PartitionEnvironment partitions_;

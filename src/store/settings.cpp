@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "codec/codec.h"
 
+#include <algorithm>
 #include <array>
 #include <functional>
 #include <limits>
@@ -15,17 +16,18 @@ constexpr std::size_t kShownBytesMax = 64;                                      
 constexpr std::uint64_t kMsMax = std::numeric_limits<std::int64_t>::max() / 1'000'000;  // as nanoseconds it still fits
 constexpr std::size_t kKeySeparatorBytesMax = 16;
 
+template <typename S>
 struct Setting {
     SettingInfo info;
-    std::function<std::string(const TopicSettings&)> get;
+    std::function<std::string(const S&)> get;
     // False where the text does not parse or is out of range.
-    std::function<bool(TopicSettings&, std::string_view)> set;
+    std::function<bool(S&, std::string_view)> set;
 };
 
-template <typename T>
-Setting number(SettingInfo info, T TopicSettings::*member, std::int64_t low, std::uint64_t high) {
-    return {info, [member](const TopicSettings& settings) { return std::to_string(settings.*member); },
-            [member, low, high](TopicSettings& settings, std::string_view text) {
+template <typename T, typename S>
+Setting<S> number(SettingInfo info, T S::*member, std::int64_t low, std::uint64_t high) {
+    return {info, [member](const S& settings) { return std::to_string(settings.*member); },
+            [member, low, high](S& settings, std::string_view text) {
                 const std::optional<std::int64_t> value = parse_signed(text);
                 if (!value || *value < low || (*value > 0 && static_cast<std::uint64_t>(*value) > high)) {
                     return false;
@@ -35,12 +37,13 @@ Setting number(SettingInfo info, T TopicSettings::*member, std::int64_t low, std
             }};
 }
 
-Setting number_or_off(SettingInfo info, std::optional<std::uint64_t> TopicSettings::*member, std::uint64_t high) {
+template <typename S>
+Setting<S> number_or_off(SettingInfo info, std::optional<std::uint64_t> S::*member, std::uint64_t high) {
     return {info,
-            [member](const TopicSettings& settings) {
+            [member](const S& settings) {
                 return settings.*member ? std::to_string(*(settings.*member)) : std::string("off");
             },
-            [member, high](TopicSettings& settings, std::string_view text) {
+            [member, high](S& settings, std::string_view text) {
                 if (text == "off") {
                     (settings.*member).reset();
                     return true;
@@ -175,8 +178,8 @@ bool set_write_path(TopicSettings& settings, std::string_view text) {
     return false;
 }
 
-const std::array<Setting, 13>& settings_table() {
-    static const std::array<Setting, 13> table{{
+const auto& table_of(const TopicSettings* /*which*/) {
+    static const std::array<Setting<TopicSettings>, 13> table{{
         number<std::uint32_t>(
             {"num.partitions", "Partitions of a new topic; later, raise it to add some.", "1 to 100000"},
             &TopicSettings::num_partitions, 1, 100000),
@@ -220,80 +223,146 @@ const std::array<Setting, 13>& settings_table() {
     return table;
 }
 
-Error no_such_setting(std::string_view key) {
-    return make_error(ErrorCode::kNotFound, "find", std::string(key), "there is no such setting");
+std::string reset_text(const GroupSettings& settings) {
+    return settings.auto_offset_reset == GroupSettings::Reset::kLatest ? "latest" : "earliest";
 }
 
-Result<const Setting*> find_setting(std::string_view key) {
-    for (const Setting& setting : settings_table()) {
+bool set_reset(GroupSettings& settings, std::string_view text) {
+    if (text != "earliest" && text != "latest") {
+        return false;
+    }
+    settings.auto_offset_reset = text == "latest" ? GroupSettings::Reset::kLatest : GroupSettings::Reset::kEarliest;
+    return true;
+}
+
+bool set_auto_commit(GroupSettings& settings, std::string_view text) {
+    settings.enable_auto_commit = text == "true" || (settings.enable_auto_commit && text != "false");
+    return text == "true" || text == "false";
+}
+
+const auto& table_of(const GroupSettings* /*which*/) {
+    static const std::array<Setting<GroupSettings>, 5> table{{
+        {{"auto.offset.reset",
+          "Where a group begins that has no commit, and goes on that has fallen behind the log start.",
+          "earliest or latest"},
+         reset_text,
+         set_reset},
+        {{"enable.auto.commit", "A read commits what the reads before it gave; else only writing an offset does.",
+          "true or false"},
+         [](const GroupSettings& settings) { return std::string(settings.enable_auto_commit ? "true" : "false"); },
+         set_auto_commit},
+        number_or_off({"max.poll.interval.ms", "A reader that does not come back for so long loses its partitions.",
+                       "off, or 1 to 9223372036854 milliseconds"},
+                      &GroupSettings::max_poll_interval_ms, kMsMax),
+        number<std::uint64_t>(
+            {"fetch.min.bytes", "A waiting read waits until there are so many bytes.", "1 to 1073741824 bytes"},
+            &GroupSettings::fetch_min_bytes, 1, 1u << 30),
+        number<std::uint64_t>(
+            {"fetch.max.wait.ms", "And at most for so long once there are any.", "0 to 9223372036854 milliseconds"},
+            &GroupSettings::fetch_max_wait_ms, 0, kMsMax),
+    }};
+    return table;
+}
+
+constexpr std::uint64_t kReadCacheBytesMax = 1ull << 40;
+
+const auto& table_of(const StoreSettings* /*which*/) {
+    static const std::array<Setting<StoreSettings>, 2> table{{
+        number<std::uint64_t>(
+            {"read.cache.bytes", "Memory for decoded batches, of all topics; 0: none are decoded ahead.",
+             "0 to 1099511627776 bytes"},
+            &StoreSettings::read_cache_bytes, 0, kReadCacheBytesMax),
+        number<std::uint64_t>(
+            {"offsets.retention.minutes", "Groups that nobody used for so long are dropped.", "1 to 153722867 minutes"},
+            &StoreSettings::offsets_retention_minutes, 1, kMsMax / 60'000),
+    }};
+    return table;
+}
+
+template <typename S>
+std::span<const SettingInfo> infos_of() {
+    static const auto infos = [] {
+        const auto& table = table_of(static_cast<const S*>(nullptr));
+        std::array<SettingInfo, std::tuple_size_v<std::decay_t<decltype(table)>>> all{};
+        std::transform(table.begin(), table.end(), all.begin(), [](const auto& setting) { return setting.info; });
+        return all;
+    }();
+    return infos;
+}
+
+template <typename S>
+Result<const Setting<S>*> find_setting(std::string_view key) {
+    for (const Setting<S>& setting : table_of(static_cast<const S*>(nullptr))) {
         if (key == setting.info.key) {
             return &setting;
         }
     }
-    return no_such_setting(key);
+    return make_error(ErrorCode::kNotFound, "find", std::string(key), "there is no such setting");
 }
-
-constexpr std::uint64_t kReadCacheBytesMax = 1ull << 40;
-constexpr std::array<SettingInfo, 1> kStoreSettings{{
-    {"read.cache.bytes", "Memory for decoded batches, of all topics; 0: none are decoded ahead.",
-     "0 to 1099511627776 bytes"},
-}};
 
 Error refused_value(std::string_view key, std::string_view text, const char* range) {
     return make_error(ErrorCode::kInvalid, "set", std::string(key),
                       "'" + std::string(text.substr(0, kShownBytesMax)) + "' is not allowed; it takes " + range);
 }
 
-}  // namespace
-
-std::span<const SettingInfo> topic_setting_infos() {
-    static const auto infos = [] {
-        std::array<SettingInfo, std::tuple_size_v<std::decay_t<decltype(settings_table())>>> all{};
-        for (std::size_t i = 0; i < all.size(); ++i) {
-            all[i] = settings_table()[i].info;
-        }
-        return all;
-    }();
-    return infos;
+template <typename S>
+Result<void> set_any(S& settings, std::string_view key, std::string_view value) {
+    TOPICFS_TRY_ASSIGN(const Setting<S>* setting, find_setting<S>(key));
+    const std::string_view text = trim(value);
+    S changed = settings;
+    if (!setting->set(changed, text)) {
+        return refused_value(key, text, setting->info.range);
+    }
+    settings = changed;
+    return {};
 }
 
-Result<std::string> get_setting(const TopicSettings& settings, std::string_view key) {
-    TOPICFS_TRY_ASSIGN(const Setting* setting, find_setting(key));
+template <typename S>
+Result<std::string> get_any(const S& settings, std::string_view key) {
+    TOPICFS_TRY_ASSIGN(const Setting<S>* setting, find_setting<S>(key));
     return setting->get(settings);
 }
 
-Result<void> set_setting(TopicSettings& settings, std::string_view key, std::string_view value) {
-    TOPICFS_TRY_ASSIGN(const Setting* setting, find_setting(key));
-    const std::string_view text = trim(value);
-    const bool level_zero = key == "compression.zstd.level" && text == "0";
-    if (level_zero || !setting->set(settings, text)) {
-        return refused_value(key, text, setting->info.range);
-    }
-    return {};
+}  // namespace
+
+std::span<const SettingInfo> topic_setting_infos() {
+    return infos_of<TopicSettings>();
 }
 
 std::span<const SettingInfo> store_setting_infos() {
-    return kStoreSettings;
+    return infos_of<StoreSettings>();
+}
+
+std::span<const SettingInfo> group_setting_infos() {
+    return infos_of<GroupSettings>();
+}
+
+Result<std::string> get_setting(const TopicSettings& settings, std::string_view key) {
+    return get_any(settings, key);
 }
 
 Result<std::string> get_setting(const StoreSettings& settings, std::string_view key) {
-    if (key != kStoreSettings[0].key) {
-        return no_such_setting(key);
+    return get_any(settings, key);
+}
+
+Result<std::string> get_setting(const GroupSettings& settings, std::string_view key) {
+    return get_any(settings, key);
+}
+
+Result<void> set_setting(TopicSettings& settings, std::string_view key, std::string_view value) {
+    if (key == "compression.zstd.level" && trim(value) == "0") {
+        TOPICFS_TRY_ASSIGN(const auto* setting, find_setting<TopicSettings>(key));
+        return refused_value(key, trim(value), setting->info.range);
     }
-    return std::to_string(settings.read_cache_bytes);
+    return set_any(settings, key, value);
 }
 
 Result<void> set_setting(StoreSettings& settings, std::string_view key, std::string_view value) {
-    if (key != kStoreSettings[0].key) {
-        return no_such_setting(key);
-    }
-    const std::string_view text = trim(value);
-    const std::optional<std::uint64_t> bytes = parse_unsigned(text);
-    if (!bytes || *bytes > kReadCacheBytesMax) {
-        return refused_value(key, text, kStoreSettings[0].range);
-    }
-    settings.read_cache_bytes = *bytes;
-    return {};
+    return set_any(settings, key, value);
+}
+
+Result<void> set_setting(GroupSettings& settings, std::string_view key, std::string_view value) {
+    return set_any(settings, key, value);
 }
 
 }  // namespace topicfs

@@ -1,6 +1,7 @@
 #include "store/status.h"
 
 #include "base/json.h"
+#include "store/group.h"
 
 namespace topicfs {
 
@@ -74,6 +75,26 @@ void write_partition(JsonWriter& json, std::uint32_t number, const PartitionStat
     json.end_array().end_object();
 }
 
+Result<void> write_group(JsonWriter& json, StoredGroup& group) {
+    TOPICFS_TRY_ASSIGN(const std::vector<GroupPartitionStatus> partitions, group.status());
+    std::uint64_t lag = 0;
+    json.begin_object().member("group", std::string_view(group.name()));
+    json.key("partitions").begin_array();
+    for (const GroupPartitionStatus& partition : partitions) {
+        lag += partition.lag;
+        json.begin_object()
+            .member("partition", partition.partition)
+            .member("committed_offset", partition.committed.value)
+            .member("end_offset", partition.end_offset.value)
+            .member("lag", partition.lag)
+            .member("missed", partition.missed)
+            .member("has_reader", partition.has_reader)
+            .end_object();
+    }
+    json.end_array().member("lag", lag).end_object();
+    return {};
+}
+
 }  // namespace
 
 Result<std::string> topic_status_json(const StoredTopic& topic) {
@@ -85,6 +106,11 @@ Result<std::string> topic_status_json(const StoredTopic& topic) {
         TOPICFS_TRY_ASSIGN(const PartitionStatus status, partition->log()->status());
         totals.add(status);
         write_partition(json, partition->number(), status);
+    }
+    json.end_array();
+    json.key("groups").begin_array();
+    for (const auto& group : topic.groups()) {
+        TOPICFS_TRY(write_group(json, *group));
     }
     json.end_array();
     totals.write(json);

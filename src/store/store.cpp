@@ -31,6 +31,7 @@ LocalStore::LocalStore(StoreEnvironment environment, const StoreOptions& options
       options_(options),
       fs_(*environment_.fs),
       maintenance_(*environment_.clock, [this] { return partition_logs(); }),
+      group_keeper_(*environment_.clock, [this] { keep_groups(); }),
       partitions_{fs_,
                   *environment_.clock,
                   cache_,
@@ -71,6 +72,21 @@ Maintenance::Partitions LocalStore::partition_logs() const {
         }
     }
     return logs;
+}
+
+GroupWork* LocalStore::group_work() {
+    return options_.maintenance && !options_.read_only ? &group_keeper_ : nullptr;
+}
+
+void LocalStore::keep_groups() {
+    std::uint64_t minutes = 0;
+    {
+        const std::scoped_lock lock(mutex_);
+        minutes = store_settings_.offsets_retention_minutes;
+    }
+    for (const auto& topic : topics()) {
+        topic->keep_groups(static_cast<std::int64_t>(minutes) * 60'000);
+    }
 }
 
 Result<std::shared_ptr<Topic>> LocalStore::topic(std::string_view name) const {
@@ -115,7 +131,7 @@ Result<std::shared_ptr<Topic>> LocalStore::create_topic(std::string_view name, c
     if (made) {
         made = sync_directory(fs_, kTopicsDirectory);
         if (made) {
-            opened = StoredTopic::open(partitions_, std::string(name), false);
+            opened = StoredTopic::open(partitions_, std::string(name), false, group_work());
         }
         if (!made || !opened) {
             (void)fs_.rename(directory, unfinished).has_value();  // So that it can be made again.
@@ -246,6 +262,12 @@ Result<void> LocalStore::maintain(bool seal_all) {
         TOPICFS_TRY(log->seal_due(builder, seal_all));
     }
     Maintenance::checkpoint(logs);
+    for (const auto& topic : topics()) {
+        for (const auto& group : topic->groups()) {
+            group->keep();
+        }
+    }
+    keep_groups();
     return {};
 }
 
@@ -261,6 +283,11 @@ Result<void> LocalStore::close() {
     }
     read_ahead_.stop();
     maintenance_.stop();
+    group_keeper_.stop();
+    bool clean = true;
+    for (const auto& topic : topics()) {
+        clean = topic->close_groups("the store is closed").has_value() && clean;
+    }
     const Maintenance::Partitions logs = partition_logs();
     BatchBuilder builder;
     const std::int64_t deadline = environment_.clock->monotonic_ms() + kSealAtCloseMs;
@@ -272,7 +299,6 @@ Result<void> LocalStore::close() {
         }
     }
     Maintenance::checkpoint(logs);
-    bool clean = true;
     for (const auto& log : logs) {
         if (log->failure().empty()) {
             // What writers that outlive us append from now on can be lost in a power cut like anything unsynced.

@@ -122,6 +122,7 @@ Result<void> LocalStore::open_or_create() {
     if (options_.maintenance) {
         TOPICFS_TRY(maintenance_.start());
         read_ahead_.start();
+        group_keeper_.start();
     }
     return {};
 }
@@ -289,7 +290,7 @@ Result<void> LocalStore::load_topics() {
                         ": is no topic's directory and is left alone");
             continue;
         }
-        auto opened = StoredTopic::open(partitions_, entry.name, power_was_cut_);
+        auto opened = StoredTopic::open(partitions_, entry.name, power_was_cut_, group_work());
         if (opened) {
             topics_.emplace(entry.name, std::move(opened).value());
         } else if (opened.error().code == ErrorCode::kDamaged || is_errno(opened.error(), EIO)) {
@@ -316,9 +317,21 @@ Result<void> LocalStore::remove_leftovers() {
                     TOPICFS_TRY(remove_tree(path + "/" + partition.name));
                 }
             }
+            TOPICFS_TRY(remove_group_leftovers(path + "/" + kGroupsDirectory));
         }
     }
     return {};
+}
+
+Result<void> LocalStore::remove_group_leftovers(const std::string& groups) {
+    const auto entries = fs_.list(groups);
+    for (std::size_t i = 0; entries && i < entries->size(); ++i) {
+        const DirectoryEntry& group = (*entries)[i];
+        if (group.is_directory && group.name.starts_with(kUnfinishedPrefix)) {
+            TOPICFS_TRY(remove_tree(groups + "/" + group.name));
+        }
+    }
+    return {};  // A directory that cannot be listed is spoken of when the groups are loaded.
 }
 
 Result<void> LocalStore::remove_tree(const std::string& path) {

@@ -2,6 +2,7 @@
 #include "store/topic.h"
 
 #include "base/text.h"
+#include "store/group.h"
 #include "store/status.h"
 
 #include <fcntl.h>
@@ -44,10 +45,12 @@ Result<void> StoredPartition::change_attributes(const AttributesChange& change) 
     return topic->change_partition_attributes(number_, *log_, change);
 }
 
-StoredTopic::StoredTopic(const PartitionEnvironment& environment, std::string name, std::string directory)
+StoredTopic::StoredTopic(const PartitionEnvironment& environment, std::string name, std::string directory,
+                         GroupWork* group_work)
     : env_(environment),
       name_(std::move(name)),
       directory_(std::move(directory)),
+      group_work_(group_work),
       settings_(std::make_shared<TopicSettings>()) {}
 
 Result<void> StoredTopic::create_files(const PartitionEnvironment& environment, const std::string& directory,
@@ -76,9 +79,9 @@ Result<void> StoredTopic::create_files(const PartitionEnvironment& environment, 
 }
 
 Result<std::shared_ptr<StoredTopic>> StoredTopic::open(const PartitionEnvironment& environment, std::string name,
-                                                       bool power_was_cut) {
+                                                       bool power_was_cut, GroupWork* group_work) {
     std::string directory = std::string(kTopicsDirectory) + "/" + name;
-    auto topic = std::make_shared<StoredTopic>(environment, std::move(name), std::move(directory));
+    auto topic = std::make_shared<StoredTopic>(environment, std::move(name), std::move(directory), group_work);
     TOPICFS_TRY(topic->load());
     TOPICFS_TRY_ASSIGN(const std::vector<DirectoryEntry> entries, environment.fs.list(topic->directory_));
     std::vector<std::uint64_t> numbers;
@@ -98,6 +101,7 @@ Result<std::shared_ptr<StoredTopic>> StoredTopic::open(const PartitionEnvironmen
         const std::scoped_lock lock(topic->mutex_);
         topic->publish_locked(std::move(partition));
     }
+    TOPICFS_TRY(topic->load_groups());
     return topic;
 }
 
@@ -149,6 +153,9 @@ void StoredTopic::publish_added(const std::vector<std::shared_ptr<StoredPartitio
     if (env_.work != nullptr && !added.empty() && added.front()->number() > 0) {
         // Who waits for the whole topic waits for each of the others; now there are more.
         env_.work->has_grown(*partitions().front()->log());
+    }
+    for (const auto& group : groups()) {
+        group->partitions_added();
     }
 }
 
@@ -396,6 +403,9 @@ void StoredTopic::reinstate() {
 }
 
 void StoredTopic::removed() {
+    for (const auto& group : groups()) {
+        (void)group->retire("the topic was removed", false);
+    }
     for (const auto& partition : partitions()) {
         partition->log()->removed();
     }
@@ -418,6 +428,11 @@ Result<bool> StoredTopic::retire_if_empty() {
 Result<bool> StoredTopic::retire_partitions_if_empty() {
     if (writers_ > 0) {
         return make_error(ErrorCode::kBusy, "remove", name_, "somebody has it open for appending");
+    }
+    for (const auto& group : groups()) {
+        if (group->is_in_use()) {
+            return make_error(ErrorCode::kBusy, "remove", name_, "group " + group->name() + " has a reader");
+        }
     }
     const auto all = partitions();
     for (std::size_t i = 0; i < all.size(); ++i) {

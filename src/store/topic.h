@@ -12,6 +12,7 @@
 #include <topicfs/store.h>
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
@@ -26,6 +27,8 @@ inline constexpr unsigned kTopicFileVersion = 1;
 // Topics that are being made or removed have a name that no topic can have.
 inline constexpr const char* kUnfinishedPrefix = ".unfinished-";
 
+class GroupWork;
+class StoredGroup;
 class StoredTopic;
 
 class StoredPartition final : public Partition {
@@ -94,9 +97,10 @@ public:
     // Opens topics/NAME. A damaged `topic` file is replaced in memory by defaults that let nobody but the daemon's user
     // in.
     static Result<std::shared_ptr<StoredTopic>> open(const PartitionEnvironment& environment, std::string name,
-                                                     bool power_was_cut);
+                                                     bool power_was_cut, GroupWork* group_work = nullptr);
 
-    StoredTopic(const PartitionEnvironment& environment, std::string name, std::string directory);
+    StoredTopic(const PartitionEnvironment& environment, std::string name, std::string directory,
+                GroupWork* group_work = nullptr);
 
     const std::string& name() const override { return name_; }
     std::uint64_t id() const override { return id_; }
@@ -104,6 +108,10 @@ public:
     Result<std::shared_ptr<Partition>> partition(std::uint32_t number) const override;
     Result<std::shared_ptr<Partition>> add_partition(std::uint32_t number, const Attributes& attributes) override;
     Result<std::shared_ptr<TopicWriter>> open_writer() override;
+    std::vector<std::string> group_names() const override;
+    Result<std::shared_ptr<Group>> group(std::string_view name) const override;
+    Result<std::shared_ptr<Group>> create_group(std::string_view name, const Attributes& attributes) override;
+    Result<void> remove_group(std::string_view name) override;
     Attributes attributes() const override;
     Result<void> change_attributes(const AttributesChange& change) override;
     TopicSettings settings() const override;
@@ -125,7 +133,15 @@ public:
     std::uint32_t next_sticky() { return next_sticky_++; }
     void writer_gone() { --writers_; }
 
-    // Takes no appends any more, if it has no records.
+    // What follows is in topic_groups.cpp.
+    std::vector<std::shared_ptr<StoredGroup>> groups() const;
+    std::string groups_directory() const;
+    // Now and then: notes when groups were used, and drops those that nobody has used for so long.
+    void keep_groups(std::int64_t retention_ms);
+    // They take nothing more; what they have is durable.
+    Result<void> close_groups(const std::string& reason);
+
+    // Takes no appends any more, if it has no records. kBusy where somebody appends to it or consumes it as a whole.
     Result<bool> retire_if_empty();
     void reinstate();
     // After that, once the removal cannot be taken back: who waits for growth is told.
@@ -150,10 +166,15 @@ private:
     Result<void> make_partition_files(std::uint32_t begin, std::uint32_t end);
     std::string partition_directory(std::uint32_t number) const;
     std::string unfinished_directory(std::uint32_t number) const;
+    Result<void> load_groups();
+    std::uint32_t new_group_id() const;
+    void remove_group_files(const std::string& directory);
+    Result<void> remove_group_locked(std::string_view name);
 
     const PartitionEnvironment env_;
     const std::string name_;
     const std::string directory_;
+    GroupWork* const group_work_;
 
     mutable std::shared_mutex use_mutex_;  // held by writers over each call; taken before mutex_
     std::atomic<std::uint32_t> writers_{0};
@@ -168,6 +189,7 @@ private:
     std::shared_ptr<const TopicSettings> settings_;
     std::vector<std::shared_ptr<StoredPartition>> partitions_;
     std::vector<StoredAttributes> partition_attributes_;
+    std::map<std::string, std::shared_ptr<StoredGroup>, std::less<>> groups_;
     std::string retired_;  // why it takes no changes; empty where it does
 };
 

@@ -1,8 +1,8 @@
 // Checks a whole store without writing to it and without its lock, so beside a running daemon too.
 //
 // What is checked: every batch (header, payload checksum, decoding, records, times, positions that follow one another),
-// every index against its segment, heads, recovery files and text files. What lies in the data directory and is not
-// part of a store is noted. One thread.
+// every index against its segment, heads, recovery files, commits of groups and text files. What lies in the data
+// directory and is not part of a store is noted. One thread.
 #pragma once
 
 #include "io/file_system.h"

@@ -281,6 +281,18 @@ Result<std::shared_ptr<TopicWriter>> FakeTopic::open_writer() {
     return make_error(ErrorCode::kNotPermitted, "append to", name_, "a topic in memory has no writers");
 }
 
+Result<std::shared_ptr<Group>> FakeTopic::group(std::string_view name) const {
+    return make_error(ErrorCode::kNotFound, "open", std::string(name), "a topic in memory has no groups");
+}
+
+Result<std::shared_ptr<Group>> FakeTopic::create_group(std::string_view name, const Attributes& /*attributes*/) {
+    return make_error(ErrorCode::kNotPermitted, "make", std::string(name), "a topic in memory has no groups");
+}
+
+Result<void> FakeTopic::remove_group(std::string_view name) {
+    return make_error(ErrorCode::kNotFound, "remove", std::string(name), "a topic in memory has no groups");
+}
+
 bool FakeTopic::has_records() const {
     const std::lock_guard lock(mutex_);
     return std::any_of(partitions_.begin(), partitions_.end(),

@@ -109,6 +109,12 @@ public:
     // None: kNotPermitted.
     Result<std::shared_ptr<TopicWriter>> open_writer() override;
 
+    // None: kNotFound, kNotPermitted.
+    std::vector<std::string> group_names() const override { return {}; }
+    Result<std::shared_ptr<Group>> group(std::string_view name) const override;
+    Result<std::shared_ptr<Group>> create_group(std::string_view name, const Attributes& attributes) override;
+    Result<void> remove_group(std::string_view name) override;
+
     std::shared_ptr<FakePartition> fake_partition(std::uint32_t number) const;
     bool has_records() const;
 

@@ -1,4 +1,5 @@
 #include "store/status.h"
+#include "store/group.h"
 
 #include "support/stock_tool.h"
 #include "unit/store/store_fixture.h"
@@ -36,6 +37,22 @@ TEST_CASE("Status: a store's and a topic's figures are JSON that others parse") 
     CHECK(json.find("\"end_position\": 18") != std::string::npos);
     CHECK(json.find("\"sealed_position\": 18") != std::string::npos);
     CHECK(json.find("\"last_append_ms\": 1700000000000") != std::string::npos);
+}
+
+TEST_CASE("Status: a topic's groups are in the figures") {
+    StoreFixture fixture;
+    const auto topic = *fixture.open().create_topic("t", kAttributes);
+    append(*topic, 0, "one\ntwo\nunfinished");
+    const auto group = *topic->create_group("g", kAttributes);
+    REQUIRE(group->reset(0, Offset{1}));
+    const auto reader = *group->open_reader(0);
+    const std::string json = *topic->status_json();
+    check_parses(json);
+    for (const char* const part : {"\"group\": \"g\"", "\"committed_offset\": 1", "\"end_offset\": 2", "\"lag\": 1",
+                                   "\"missed\": 0", "\"has_reader\": true"}) {
+        INFO(part);
+        CHECK(json.find(part) != std::string::npos);
+    }
 }
 
 TEST_CASE("Status: damage is in the figures") {

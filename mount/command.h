@@ -11,7 +11,7 @@ namespace topicfs {
 // What a program that calls us decides by. A wrong use and what could not be done are the same number on purpose: in
 // both cases nothing is known about the answer.
 inline constexpr int kExitDone = 0;
-inline constexpr int kExitNo = 1;  // verify: damage; umount: in use
+inline constexpr int kExitNo = 1;  // verify: damage; umount: in use; reset: has a reader
 inline constexpr int kExitFailed = 2;
 
 struct Command {
@@ -44,6 +44,14 @@ extern const CommandSpec kVerifySpec;
 int run_verify(const CommandLine& line);
 extern const CommandSpec kTailSpec;
 int run_tail(const CommandLine& line);
+extern const CommandSpec kConsumeSpec;
+int run_consume(const CommandLine& line);
+extern const CommandSpec kLagSpec;
+int run_lag(const CommandLine& line);
+extern const CommandSpec kGroupsSpec;
+int run_groups(const CommandLine& line);
+extern const CommandSpec kResetSpec;
+int run_reset(const CommandLine& line);
 extern const CommandSpec kCatSpec;
 int run_cat(const CommandLine& line);
 extern const CommandSpec kBenchSpec;

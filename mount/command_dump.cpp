@@ -1,6 +1,7 @@
 #include "command.h"
 #include "dump_report.h"
 #include "format/batch.h"
+#include "format/commit_slot.h"
 #include "format/head_header.h"
 #include "format/index_entry.h"
 #include "format/recovery_point.h"
@@ -11,6 +12,8 @@
 #include "log/layout.h"
 #include "log/segment_scan.h"
 #include "mount_table.h"
+
+#include <topicfs/store.h>
 
 #include <fcntl.h>
 
@@ -27,7 +30,7 @@ namespace topicfs {
 const CommandSpec kDumpSpec = {
     "dump",
     "Show what a file of the store holds",
-    {{"FILE", "a segment, head, index, times, recovery or text file, or one of `unfinished`"}},
+    {{"FILE", "a segment, head, index, times, recovery or text file, a group's commits, or one\nof `unfinished`"}},
     {{"json", 0, nullptr, "one JSON object in place of a table; times in Unix milliseconds"}},
     "What kind of file it is, its name tells, else its content. Damage is shown in its\n"
     "place, and the exit status is then 1.\n",
@@ -193,6 +196,40 @@ Result<DumpReport> dump_recovery(const Dumped& what) {
     return report;
 }
 
+Result<DumpReport> dump_commits(const Dumped& what) {
+    DumpReport report;
+    report.kind = "commits";
+    report.rows_name = "slots";
+    report.columns = {"partition",    "slot",   "sequence", "position", "known_position",
+                      "known_offset", "missed", "time",     "begun",    "in_force"};
+    report.fact("size", what.size);
+    TOPICFS_TRY_ASSIGN(const auto bytes, read_front(what, commit_file_bytes(kPartitionsMax)));
+    for (std::uint32_t partition = 0; commit_slot_at(partition, 0) < bytes.size(); ++partition) {
+        TOPICFS_TRY_ASSIGN(const CommitChoice choice, choose_commit(bytes, partition));
+        for (unsigned index = 0; index < kCommitSlots; ++index) {
+            const std::uint64_t at = commit_slot_at(partition, index);
+            if (at + kCommitSlotBytes > bytes.size()) {
+                continue;
+            }
+            const auto slot_bytes = std::span(bytes).subspan(at, kCommitSlotBytes);
+            if (std::all_of(slot_bytes.begin(), slot_bytes.end(), [](std::byte b) { return b == std::byte{0}; })) {
+                continue;
+            }
+            const auto slot = decode_commit_slot(slot_bytes);
+            if (!slot || slot->partition != partition) {
+                report.damage(at, at + kCommitSlotBytes,
+                              slot ? "the slot is of another partition" : slot.error().message());
+                continue;
+            }
+            report.row(at, at + kCommitSlotBytes,
+                       {std::uint64_t{partition}, std::uint64_t{index}, slot->sequence, slot->position.value,
+                        slot->known.value, slot->known_offset.value, slot->missed, shown(slot->time),
+                        std::uint64_t{slot->begun}, std::uint64_t{choice.slot && choice.index == index}});
+        }
+    }
+    return report;
+}
+
 // What stands behind the chain's end is of earlier chains, or was never acknowledged: no damage.
 Result<DumpReport> dump_unfinished(const Dumped& what) {
     constexpr std::uint64_t kShownBytesMax = std::uint64_t{1} << 30;
@@ -289,8 +326,11 @@ Result<DumpReport> dump(const Dumped& what, const std::string& name) {
     }
     TOPICFS_TRY_ASSIGN(const auto front, read_front(what, kHeadHeaderBytes));
     const std::string_view text(reinterpret_cast<const char*>(front.data()), front.size());
-    if (!text_kind(text).empty() || name == "store" || name == "state" || name == "topic") {
+    if (!text_kind(text).empty() || name == "store" || name == "state" || name == "topic" || name == "group") {
         return dump_text_file(what, name);
+    }
+    if (name == "commits" || text.starts_with("TFSC")) {
+        return dump_commits(what);
     }
     if (text.starts_with("TFSU")) {
         return dump_unfinished(what);

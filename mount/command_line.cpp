@@ -93,7 +93,8 @@ Result<CommandLine> parse_command_line(const CommandSpec& spec, std::span<char* 
     if (given.arguments_.size() < required) {
         return wrong_use(spec, std::string(spec.arguments[given.arguments_.size()].name) + " is missing");
     }
-    if (given.arguments_.size() > required && !any_number) {
+    const bool is_command = !spec.arguments.empty() && spec.arguments.back().is_command;
+    if (given.arguments_.size() > required && !any_number && !is_command) {
         return wrong_use(spec, "'" + given.arguments_[spec.arguments.size()] + "' is one argument too many");
     }
     return given;
@@ -102,7 +103,8 @@ Result<CommandLine> parse_command_line(const CommandSpec& spec, std::span<char* 
 std::string help_text(const CommandSpec& spec) {
     std::string text = "Usage: topicfs " + std::string(spec.name) + " [OPTION]...";
     for (const ArgumentSpec& argument : spec.arguments) {
-        text += argument.any_number ? " [" + std::string(argument.name) + "]..." : " " + std::string(argument.name);
+        const std::string name = argument.name;
+        text += argument.is_command ? " -- " + name + "..." : argument.any_number ? " [" + name + "]..." : " " + name;
     }
     text += "\n\n";
     text += spec.summary;

@@ -25,6 +25,7 @@ struct ArgumentSpec {
     const char* name;  // in capitals, as the usage line shows it
     const char* meaning;
     bool any_number = false;  // also none; only of the last argument
+    bool is_command = false;  // a command to run and its arguments, which follow "--"; only the last argument
 };
 
 // A subcommand as its --help shows it. Every argument is required, in the order given, but for one of any number.

@@ -1,22 +1,14 @@
-#include "base/text.h"
 #include "command.h"
-#include "io/fd.h"
+#include "record_file.h"
 #include "record_format.h"
 #include "store/view_name.h"
 
-#include <topicfs/ioctl.h>
-
-#include <fcntl.h>
 #include <poll.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <array>
 #include <cerrno>
-#include <deque>
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -54,112 +46,15 @@ namespace {
 constexpr std::size_t kReadBytes = 1u << 20;
 constexpr std::string_view kFollow = "+follow";
 
-// A view that is open.
-class ViewFile {
-public:
-    static Result<ViewFile> open(const std::string& path) {
-        ViewFile file;
-        file.path_ = path;
-        file.fd_ = Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-        if (!file.fd_ && errno != ENOENT) {
-            return system_error(errno, "", path);
-        }
-        if (!file.fd_) {
-            return make_error(ErrorCode::kNotFound, "", path,
-                              "there is no such view: the offset lies before the log start, or PATH is neither topic, "
-                              "partition nor view of a mounted topicfs");
-        }
-        if (::ioctl(file.fd_.get(), TOPICFS_IOC_TOPIC, &file.topic_) != 0) {
-            return make_error(ErrorCode::kInvalid, "", path, "neither topic, partition nor view of a mounted topicfs");
-        }
-        return file;
+// As RecordFile::read(); the end also where nobody reads standard output any more, so that who follows does not wait
+// for nobody.
+Result<std::size_t> read_wanted(RecordFile& file, std::span<char> into) {
+    std::array<pollfd, 2> waits = {{{file.descriptor(), POLLIN, 0}, {STDOUT_FILENO, 0, 0}}};
+    if (::poll(waits.data(), waits.size(), -1) > 0 && (waits[1].revents & POLLERR) != 0) {
+        return std::size_t{0};
     }
-
-    std::string_view topic() const { return topic_.name; }
-    // What ends a record; nothing in a byte log.
-    std::optional<char> delimiter() const {
-        return topic_.delimiter < 0 ? std::nullopt : std::optional(static_cast<char>(topic_.delimiter));
-    }
-
-    // 0 at the end; and where nobody reads standard output any more, so that who follows does not wait for nobody.
-    Result<std::size_t> read(std::span<char> into) {
-        for (;;) {
-            std::array<pollfd, 2> waits = {{{fd_.get(), POLLIN, 0}, {STDOUT_FILENO, 0, 0}}};
-            if (::poll(waits.data(), waits.size(), -1) > 0 && (waits[1].revents & POLLERR) != 0) {
-                return std::size_t{0};
-            }
-            const ssize_t got = ::read(fd_.get(), into.data(), into.size());
-            if (got >= 0) {
-                return static_cast<std::size_t>(got);
-            }
-            if (errno != EINTR) {
-                return system_error(errno, "read", path_);
-            }
-        }
-    }
-
-    // Of the record that begins at byte `at` of the file, which has been read.
-    Result<RecordPlace> place_of(std::uint64_t at) {
-        while (!chunks_.empty() && at >= chunks_begin_ + chunks_.front().bytes) {
-            chunks_begin_ += chunks_.front().bytes;
-            chunks_.pop_front();
-        }
-        if (chunks_.empty()) {
-            TOPICFS_TRY(describe(at));
-        }
-        RecordPlace place;
-        place.topic = topic();
-        if (chunks_.empty()) {
-            return make_error(ErrorCode::kDamaged, "", path_, "the daemon does not know where these records are from");
-        }
-        const topicfs_chunk& chunk = chunks_.front();
-        place.partition = chunk.partition;
-        if (chunk.time != TOPICFS_NO_TIME) {
-            place.time = TimestampMs{chunk.time};
-        }
-        // Within a partition they are told without asking.
-        const std::uint64_t position = chunk.position + (at - chunks_begin_);
-        Next& next = next_[chunk.partition];
-        if (next.position != position) {
-            topicfs_offset asked = {position, chunk.partition, 0, 0};
-            if (::ioctl(fd_.get(), TOPICFS_IOC_OFFSET, &asked) != 0) {
-                return system_error(errno, "", path_);
-            }
-            next = {position, asked.offset};
-        }
-        place.offset = Offset{next.offset};
-        return place;
-    }
-    // The record at `place` was of so many bytes, its delimiter too.
-    void passed(const RecordPlace& place, std::size_t bytes) {
-        Next& next = next_[place.partition];
-        next = {*next.position + bytes, next.offset + 1};
-    }
-
-private:
-    struct Next {
-        std::optional<std::uint64_t> position;
-        std::uint64_t offset = 0;
-    };
-
-    Result<void> describe(std::uint64_t at) {
-        const auto described = std::make_unique<topicfs_describe>();
-        described->offset = at;
-        if (::ioctl(fd_.get(), TOPICFS_IOC_DESCRIBE, described.get()) != 0) {
-            return system_error(errno, "", path_);
-        }
-        chunks_.assign(described->chunks, described->chunks + described->count);
-        chunks_begin_ = at;
-        return {};
-    }
-
-    std::string path_;
-    Fd fd_;
-    topicfs_topic topic_ = {};
-    std::deque<topicfs_chunk> chunks_;
-    std::uint64_t chunks_begin_ = 0;
-    std::map<std::uint32_t, Next> next_;  // by partition: what comes there
-};
+    return file.read(into);
+}
 
 // What to open for it. A path that says by itself which part it shows takes no options.
 Result<std::string> view_path(const CommandLine& line) {
@@ -203,7 +98,7 @@ Result<std::string> view_path(const CommandLine& line) {
 
 // Writes the records one by one as `add` makes them. Returns the exit status.
 template <typename Add>
-int show_records(ViewFile& file, char delimiter, Add add) {
+int show_records(RecordFile& file, char delimiter, Add add) {
     std::string bytes;         // read, and not shown yet
     std::uint64_t begin = 0;   // where they are in the file
     std::size_t searched = 0;  // of them: no delimiter there
@@ -217,7 +112,7 @@ int show_records(ViewFile& file, char delimiter, Add add) {
     };
     const auto buffer = std::make_unique<char[]>(kReadBytes);
     for (;;) {
-        const auto got = file.read({buffer.get(), kReadBytes});
+        const auto got = read_wanted(file, {buffer.get(), kReadBytes});
         if (!got) {
             return fail(got.error());
         }
@@ -246,10 +141,10 @@ int show_records(ViewFile& file, char delimiter, Add add) {
     }
 }
 
-int show_bytes(ViewFile& file) {
+int show_bytes(RecordFile& file) {
     const auto buffer = std::make_unique<char[]>(kReadBytes);
     for (;;) {
-        const auto got = file.read({buffer.get(), kReadBytes});
+        const auto got = read_wanted(file, {buffer.get(), kReadBytes});
         if (!got) {
             return fail(got.error());
         }
@@ -280,7 +175,10 @@ int run_tail(const CommandLine& line) {
     if (!path) {
         return fail(path.error());
     }
-    auto file = ViewFile::open(*path);
+    auto file =
+        RecordFile::open(*path, 0,
+                         "there is no such view: the offset lies before the log start, or PATH is neither topic, "
+                         "partition nor view of a mounted topicfs");
     if (!file) {
         return fail(file.error());
     }

@@ -3,6 +3,10 @@
 namespace topicfs {
 
 Result<FollowSource::Available> FollowSource::available() const {
+    if (reader_) {
+        TOPICFS_TRY_ASSIGN(const GroupReader::Readiness readiness, reader_->readiness());
+        return Available{Position{readiness.is_ready ? kPositionMax : 0}, readiness.is_over, readiness.ask_again_at};
+    }
     if (view_) {
         TOPICFS_TRY_ASSIGN(const LogView::Extent extent, view_->extent());
         return Available{Position{extent.bytes}, extent.is_complete, extent.ask_again_at};
@@ -13,7 +17,9 @@ Result<FollowSource::Available> FollowSource::available() const {
 }
 
 void FollowSource::start_waiting(const std::shared_ptr<GrowthWaiter>& waiter) const {
-    if (view_) {
+    if (reader_) {
+        reader_->start_waiting(waiter);
+    } else if (view_) {
         view_->start_waiting(waiter);
     } else {
         partition_->start_waiting(waiter);
@@ -21,7 +27,9 @@ void FollowSource::start_waiting(const std::shared_ptr<GrowthWaiter>& waiter) co
 }
 
 void FollowSource::stop_waiting(const std::shared_ptr<GrowthWaiter>& waiter) const {
-    if (view_) {
+    if (reader_) {
+        reader_->stop_waiting(waiter);
+    } else if (view_) {
         view_->stop_waiting(waiter);
     } else {
         partition_->stop_waiting(waiter);

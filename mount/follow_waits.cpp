@@ -51,8 +51,8 @@ FollowWaits::~FollowWaits() {
     }
 }
 
-std::shared_ptr<FollowWaits::Group> FollowWaits::group_locked(const Node& node) {
-    FollowSource source(node);
+std::shared_ptr<FollowWaits::Group> FollowWaits::group_locked(Handle& handle) {
+    FollowSource source(handle);
     std::shared_ptr<Group>& group = groups_[source.key()];
     if (!group) {
         group = std::make_shared<Group>(*this, std::move(source));
@@ -127,7 +127,7 @@ void FollowWaits::hold(Reply& reply, Read read) {
         if (interrupted || ended_) {
             waiting_.erase(found);
         } else {
-            group = group_locked(*found->second.read.handle->node);
+            group = group_locked(*found->second.read.handle);
             group->reads.insert(number);
             found->second.held = true;
             reply.hand_over();
@@ -187,7 +187,6 @@ void FollowWaits::serve(Group& group) {
 }
 
 Result<bool> FollowWaits::poll(const std::shared_ptr<Handle>& handle, fuse_pollhandle* poll) {
-    const Node& node = *handle->node;
     std::shared_ptr<Group> group;
     {
         const std::lock_guard lock(mutex_);
@@ -198,7 +197,7 @@ Result<bool> FollowWaits::poll(const std::shared_ptr<Handle>& handle, fuse_pollh
             }
             handle->poll = poll;
             if (!ended_) {
-                group = group_locked(node);
+                group = group_locked(*handle);
                 group->polls.insert(handle);
             }
         }
@@ -207,7 +206,7 @@ Result<bool> FollowWaits::poll(const std::shared_ptr<Handle>& handle, fuse_pollh
         }
     }
     // After the source was told: what comes from now on is notified.
-    TOPICFS_TRY_ASSIGN(const FollowSource::Available available, FollowSource(node).available());
+    TOPICFS_TRY_ASSIGN(const FollowSource::Available available, FollowSource(*handle).available());
     if (group && available.ask_again_at) {
         const std::lock_guard lock(mutex_);
         serve_at_locked(*group, Clock::now() + until(*available.ask_again_at));
@@ -218,7 +217,7 @@ Result<bool> FollowWaits::poll(const std::shared_ptr<Handle>& handle, fuse_pollh
 
 void FollowWaits::forget(const std::shared_ptr<Handle>& handle) {
     const std::lock_guard lock(mutex_);
-    if (const auto found = groups_.find(FollowSource(*handle->node).key()); found != groups_.end()) {
+    if (const auto found = groups_.find(FollowSource(*handle).key()); found != groups_.end()) {
         const std::shared_ptr<Group> group = found->second;
         group->polls.erase(handle);
         leave_locked(*group);
@@ -242,7 +241,7 @@ void FollowWaits::interrupt(std::uint64_t number) {
             return;
         }
         request = found->second.request;
-        const auto group = groups_.find(FollowSource(*found->second.read.handle->node).key());
+        const auto group = groups_.find(FollowSource(*found->second.read.handle).key());
         if (group != groups_.end()) {
             const std::shared_ptr<Group> kept = group->second;
             kept->reads.erase(number);

@@ -80,7 +80,7 @@ private:
     };
 
     void serve(Group& group);
-    std::shared_ptr<Group> group_locked(const Node& node);
+    std::shared_ptr<Group> group_locked(Handle& handle);
     void leave_locked(Group& group);
     void serve_at_locked(Group& group, Clock::time_point time);
     void serve_views();

@@ -29,6 +29,7 @@ struct Handle {
     std::shared_ptr<const Backing> backing;  // where writes stay in the kernel
     bool is_counted_writer = false;          // Backings knows of it
     std::shared_ptr<TopicWriter> writer;     // of T/all
+    std::shared_ptr<GroupReader> reader;     // of a group's streams
     std::uint64_t end_at_open = 0;           // where T/all ended then
 
     std::atomic<bool> damage_logged = false;  // a reader that tries again and again must not fill the log

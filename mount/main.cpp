@@ -69,10 +69,14 @@ int run(std::span<char* const> words) {
 }  // namespace
 
 std::span<const Command> commands() {
-    static const std::array<Command, 7> kCommands = {{
+    static const std::array<Command, 11> kCommands = {{
         {kMountSpec, run_mount},
         {kUmountSpec, run_umount},
         {kTailSpec, run_tail},
+        {kConsumeSpec, run_consume},
+        {kGroupsSpec, run_groups},
+        {kLagSpec, run_lag},
+        {kResetSpec, run_reset},
         {kCatSpec, run_cat},
         {kDumpSpec, run_dump},
         {kVerifySpec, run_verify},

@@ -12,6 +12,7 @@ namespace topicfs {
 inline constexpr std::string_view kConfigName = ".config";
 inline constexpr std::string_view kStatusName = ".status";
 inline constexpr std::string_view kDaysName = ".days";
+inline constexpr std::string_view kGroupsName = ".groups";
 inline constexpr std::string_view kAllName = "all";
 
 // "0", "17": as partitions are listed, so that each has one name only ("017" is none).
@@ -25,5 +26,7 @@ Result<void> check_name_length(std::string_view name);
 
 // What the name of a partition ends in whose reads wait for more.
 inline constexpr std::string_view kFollowSuffix = "+follow";
+// What the name of a partition ends in, in a group's directory, whose committed offset it is.
+inline constexpr std::string_view kOffsetSuffix = ".offset";
 
 }  // namespace topicfs

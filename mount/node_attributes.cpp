@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <numeric>
 
+#include "base/clock.h"
+#include "base/text.h"
 #include "mount/reply.h"
 
 namespace topicfs {
@@ -49,14 +51,17 @@ Result<void> set_partition_size(struct stat& to, const Node& node) {
     return {};
 }
 
-// What everybody may do with each of the partitions: T/all shows and takes what is in them, so it grants no more.
-// `owner` is whose it is; who is its owner, but not a partition's, has there what all others have.
-std::uint32_t mode_of_all(const Topic& topic, const Attributes& owner) {
+// What everybody may do with each of the partitions (or with one): what shows them, or takes what goes to them, grants
+// no more. `owner` is whose that is; who is its owner, but not a partition's, has there what all others have.
+std::uint32_t mode_of_partitions(const Topic& topic, const Partition* only, const Attributes& owner) {
     constexpr unsigned kUserShift = 6;
     constexpr unsigned kGroupShift = 3;
     constexpr std::uint32_t kOthers = 07;
     std::uint32_t mode = 0777;
     for (std::uint32_t number = 0; number < topic.partition_count(); ++number) {
+        if (only != nullptr && only->number() != number) {
+            continue;
+        }
         const auto partition = topic.partition(number);
         const Attributes one = partition ? (*partition)->attributes() : Attributes{};
         const std::uint32_t others = one.mode & kOthers;
@@ -83,10 +88,18 @@ Result<void> set_view(struct stat& to, const Node& node, const Attributes& attri
 }  // namespace
 
 Attributes owning_attributes(const Store& store, const Node& node) {
+    if (node.group) {
+        return node.group->attributes();
+    }
     return node.topic ? node.topic->attributes() : store.attributes();
 }
 
 std::vector<std::uint32_t> config_settings(const Node& directory) {
+    if (directory.group) {
+        std::vector<std::uint32_t> settings(group_setting_infos().size());
+        std::iota(settings.begin(), settings.end(), kGroupSettingsFrom);
+        return settings;
+    }
     std::vector<std::uint32_t> settings(topic_setting_infos().size());
     std::iota(settings.begin(), settings.end(), 0U);
     for (std::uint32_t i = 0; !directory.topic && i < store_setting_infos().size(); ++i) {
@@ -96,12 +109,18 @@ std::vector<std::uint32_t> config_settings(const Node& directory) {
 }
 
 const SettingInfo& config_info(std::uint32_t setting) {
+    if (setting >= kGroupSettingsFrom) {
+        return group_setting_infos()[setting - kGroupSettingsFrom];
+    }
     return setting < kStoreSettingsFrom ? topic_setting_infos()[setting]
                                         : store_setting_infos()[setting - kStoreSettingsFrom];
 }
 
 Result<void> set_setting(Store& store, const Node& node, std::string_view text) {
     const char* key = config_info(node.setting).key;
+    if (node.group) {
+        return node.group->set(key, text);
+    }
     if (node.setting >= kStoreSettingsFrom) {
         return store.set_store_setting(key, text);
     }
@@ -110,6 +129,10 @@ Result<void> set_setting(Store& store, const Node& node, std::string_view text) 
 
 Result<std::string> setting_text(const Store& store, const Node& node) {
     const char* key = config_info(node.setting).key;
+    if (node.group) {
+        TOPICFS_TRY_ASSIGN(std::string text, get_setting(node.group->settings(), key));
+        return text + '\n';
+    }
     if (node.setting >= kStoreSettingsFrom) {
         TOPICFS_TRY_ASSIGN(std::string text, store.store_setting(key));
         return text + '\n';
@@ -119,6 +142,21 @@ Result<std::string> setting_text(const Store& store, const Node& node) {
     return text + '\n';
 }
 
+Result<void> reset_offset(const Node& node, std::string_view text) {
+    TOPICFS_TRY_ASSIGN(const GroupPoint point, parse_group_point(trim(text), system_clock().now()));
+    return node.group->reset(node.partition->number(), point);
+}
+
+Result<Offset> find_offset(const Node& node, std::string_view text) {
+    TOPICFS_TRY_ASSIGN(const GroupPoint point, parse_group_point(trim(text), system_clock().now()));
+    return node.group->find(node.partition->number(), point);
+}
+
+Result<std::string> offset_text(const Node& node) {
+    TOPICFS_TRY_ASSIGN(const Offset committed, node.group->committed(node.partition->number()));
+    return std::to_string(committed.value) + '\n';
+}
+
 Result<struct stat> node_attributes(Store& store, const Node& node) {
     struct stat to = {};
     to.st_ino = inode_number(node);
@@ -126,9 +164,12 @@ Result<struct stat> node_attributes(Store& store, const Node& node) {
     to.st_nlink = 1;
     // stdio takes this for its buffer's size, so a large one would make loggers hold back their lines for longer.
     to.st_blksize = 4096;
-    Attributes attributes = node.partition ? node.partition->attributes() : owning_attributes(store, node);
+    const bool is_partitions = node.partition && !node.group;
+    Attributes attributes = is_partitions ? node.partition->attributes() : owning_attributes(store, node);
     if (node.kind == NodeKind::kView && !node.partition) {
-        attributes.mode = mode_of_all(*node.topic, attributes);
+        attributes.mode = mode_of_partitions(*node.topic, nullptr, attributes);
+    } else if (node.kind == NodeKind::kGroupStream) {
+        attributes.mode &= mode_of_partitions(*node.topic, node.partition.get(), attributes);
     }
     set_owner_and_times(to, attributes);
     constexpr mode_t kReadBits = 0444;
@@ -137,11 +178,13 @@ Result<struct stat> node_attributes(Store& store, const Node& node) {
     switch (node.kind) {
         case NodeKind::kRoot:
         case NodeKind::kTopic:
+        case NodeKind::kGroupDirectory:
             to.st_mode = S_IFDIR | attributes.mode;
             break;
         case NodeKind::kConfigDirectory:
         case NodeKind::kDaysDirectory:
         case NodeKind::kDayDirectory:
+        case NodeKind::kGroupsDirectory:
             to.st_mode = S_IFDIR | (attributes.mode & kAccessBits);
             break;
         case NodeKind::kConfigKey: {
@@ -150,8 +193,15 @@ Result<struct stat> node_attributes(Store& store, const Node& node) {
             to.st_size = static_cast<off_t>(text.size());
             break;
         }
+        case NodeKind::kGroupOffset: {
+            to.st_mode = S_IFREG | (attributes.mode & kReadAndWriteBits);
+            TOPICFS_TRY_ASSIGN(const std::string text, offset_text(node));
+            to.st_size = static_cast<off_t>(text.size());
+            break;
+        }
+        case NodeKind::kGroupStream:
         case NodeKind::kStatus:
-            // The size is known at the open only, as with files in /proc.
+            // The size is known at the open only, as with files in /proc; a stream has none.
             to.st_mode = S_IFREG | (attributes.mode & kReadBits);
             break;
         case NodeKind::kReader:
@@ -183,7 +233,9 @@ Result<void> check_truncation(const Node& node) {
 }
 
 double attribute_seconds(const Node& node) {
-    return node.kind == NodeKind::kRoot || node.kind == NodeKind::kTopic ? kDirectorySeconds : 0;
+    return node.kind == NodeKind::kRoot || node.kind == NodeKind::kTopic || node.kind == NodeKind::kGroupDirectory
+               ? kDirectorySeconds
+               : 0;
 }
 
 double entry_seconds(const Node& node) {

@@ -28,13 +28,21 @@ double entry_seconds(const Node& node);
 Attributes owning_attributes(const Store& store, const Node& node);
 
 // The keys of a `.config` directory, by the numbers that Node::setting and inode numbers are made of: first the
-// settings of topics, then, in the root's only, from kStoreSettingsFrom on those of the store.
+// settings of topics, then, in the root's only, from kStoreSettingsFrom on those of the store; in a group's its own.
 inline constexpr std::uint32_t kStoreSettingsFrom = 0x700;
+inline constexpr std::uint32_t kGroupSettingsFrom = 0x780;
 std::vector<std::uint32_t> config_settings(const Node& directory);
 const SettingInfo& config_info(std::uint32_t setting);
 
 // Sets what the node stands for; as Topic::set() and its like in Store.
 Result<void> set_setting(Store& store, const Node& node, std::string_view text);
+
+// As written to a group's `N.offset`; see Group::reset().
+Result<void> reset_offset(const Node& node, std::string_view text);
+// Where that would lead; see Group::find().
+Result<Offset> find_offset(const Node& node, std::string_view text);
+// The text of a group's `N.offset`: the committed offset and a newline.
+Result<std::string> offset_text(const Node& node);
 
 // The text of a `.config` file: the value and a newline.
 Result<std::string> setting_text(const Store& store, const Node& node);

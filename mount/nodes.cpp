@@ -14,6 +14,7 @@ constexpr std::uint64_t kRootIndex = 1;
 constexpr std::uint64_t kConfigIndex = 2;
 constexpr std::uint64_t kStatusIndex = 3;
 constexpr std::uint64_t kDaysIndex = 4;
+constexpr std::uint64_t kGroupsIndex = 5;
 constexpr std::uint64_t kSettingIndex = 0x100;
 constexpr std::uint64_t kPartitionIndex = 0x10000;
 constexpr std::uint64_t kDayIndex = 0x100000;  // and the days since 1970-01-01
@@ -21,8 +22,8 @@ constexpr unsigned kIndexBits = 24;
 static_assert(kPartitionIndex + kPartitionsMax <= kDayIndex);
 constexpr std::uint64_t kDaysOfYearMax = (kCivilYearMax + 1 - kCivilYearMin) * 366;
 static_assert(kDayIndex + kDaysOfYearMax <= std::uint64_t{1} << kIndexBits);
-// Topics' ids leave it free: those of views have it, and 63 bits of their name's hash.
-constexpr std::uint64_t kViewBit = std::uint64_t{1} << 63;
+// Topics' ids leave it free: those of views and groups have it, and 63 bits of their name's hash.
+constexpr std::uint64_t kPathBit = std::uint64_t{1} << 63;
 
 std::uint64_t day_number(const CivilDate& date) {
     const std::chrono::year_month_day day{std::chrono::year(date.year),
@@ -51,7 +52,12 @@ std::uint64_t index_of(const Node& node) {
             return kSettingIndex + node.setting;
         case NodeKind::kStatus:
             return kStatusIndex;
+        case NodeKind::kGroupsDirectory:
+            return kGroupsIndex;
         case NodeKind::kView:
+        case NodeKind::kGroupDirectory:
+        case NodeKind::kGroupStream:
+        case NodeKind::kGroupOffset:
             break;  // inode_number() knows
     }
     return kRootIndex;
@@ -60,8 +66,8 @@ std::uint64_t index_of(const Node& node) {
 }  // namespace
 
 std::uint64_t inode_number(const Node& node) {
-    if (node.kind == NodeKind::kView) {
-        return node.view_inode;
+    if (node.path_inode != 0) {
+        return node.path_inode;
     }
     const std::uint64_t topic = node.topic ? node.topic->id() : 0;
     return (topic << kIndexBits) | index_of(node);
@@ -72,7 +78,7 @@ std::uint64_t partition_inode_number(const Topic& topic, std::uint32_t partition
 }
 
 // FNV-1a, 64 bits (Fowler, Noll, Vo; constants of draft-eastlake-fnv).
-std::uint64_t view_inode_number(const Topic& topic, std::string_view path) {
+std::uint64_t path_inode_number(const Topic& topic, std::string_view path) {
     std::uint64_t hash = 0xCBF29CE484222325;
     const auto add = [&](std::uint8_t byte) { hash = (hash ^ byte) * 0x100000001B3; };
     for (unsigned shift = 0; shift < 64; shift += 8) {
@@ -81,11 +87,23 @@ std::uint64_t view_inode_number(const Topic& topic, std::string_view path) {
     for (const char c : path) {
         add(static_cast<std::uint8_t>(c));
     }
-    return kViewBit | hash;
+    return kPathBit | hash;
 }
 
 std::string day_path(const CivilDate& day, std::string_view name) {
     return ".days/" + format_date(day) + '/' + std::string(name);
+}
+
+std::string group_path(const Group& group, std::string_view name) {
+    return ".groups/" + std::to_string(group.id()) + (name.empty() ? "" : "/") + std::string(name);
+}
+
+void set_group_path(Node& node, const Node& directory, std::string_view name) {
+    node.topic = directory.topic;
+    node.group = directory.group;
+    const bool is_below = directory.kind == NodeKind::kConfigDirectory;
+    node.path = group_path(*directory.group, is_below ? ".config/" + std::string(name) : std::string(name));
+    node.path_inode = path_inode_number(*node.topic, node.path);
 }
 
 NodeTable::NodeTable() {

@@ -17,6 +17,7 @@
 // another: it holds the node's lock.
 #pragma once
 
+#include <topicfs/group.h>
 #include <topicfs/store.h>
 
 #include <compare>
@@ -45,6 +46,10 @@ enum class NodeKind {
     kView,  // T/N@FROM, T/all, a day's file, …
     kDaysDirectory,
     kDayDirectory,
+    kGroupsDirectory,
+    kGroupDirectory,
+    kGroupStream,  // T/.groups/G/N, …/all
+    kGroupOffset,  // T/.groups/G/N.offset
     kConfigDirectory,
     kConfigKey,
     kStatus,
@@ -61,17 +66,21 @@ struct Node {
     std::shared_ptr<Partition> partition;  // of readers and writers
     Position start;                        // of readers and writers: what offset 0 of the file is
     std::shared_ptr<LogView> view;         // of views
-    std::uint64_t view_inode = 0;          // of views: view_inode_number()
-    std::string view_path;                 // of views: below the topic
+    std::shared_ptr<Group> group;          // of a group's directory and what is in it
+    std::uint64_t path_inode = 0;          // of views and groups: path_inode_number()
+    std::string path;                      // of views and groups: below the topic
     bool is_all = false;                   // of views: T/all itself, which can be written
     CivilDate day;                         // of days
-    bool follow = false;                   // of readers and views: a read at the end waits
+    bool follow = false;                   // of readers, views and streams: a read at the end waits
     std::uint32_t setting = 0;             // of keys: see config_info()
 
     bool is_directory() const {
         return kind == NodeKind::kRoot || kind == NodeKind::kTopic || kind == NodeKind::kConfigDirectory ||
-               kind == NodeKind::kDaysDirectory || kind == NodeKind::kDayDirectory;
+               kind == NodeKind::kDaysDirectory || kind == NodeKind::kDayDirectory ||
+               kind == NodeKind::kGroupsDirectory || kind == NodeKind::kGroupDirectory;
     }
+    // What is read from the log: with positions, waits, and a close that counts.
+    bool is_log() const { return is_partition() || kind == NodeKind::kView || kind == NodeKind::kGroupStream; }
     bool is_partition() const {
         return kind == NodeKind::kReader || kind == NodeKind::kWriter || kind == NodeKind::kBackedWriter;
     }
@@ -85,8 +94,15 @@ struct Node {
 // new), and the same after a remount. 40 bits name the topic, 24 what is in it.
 std::uint64_t inode_number(const Node& node);
 std::uint64_t partition_inode_number(const Topic& topic, std::uint32_t partition);
-// Of a view by its path below the topic: whenever that is looked up, and whatever it shows by then.
-std::uint64_t view_inode_number(const Topic& topic, std::string_view path);
+// Of a view or of what is in a group by its path below the topic: whenever that is looked up, and whatever it shows by
+// then.
+std::uint64_t path_inode_number(const Topic& topic, std::string_view path);
+
+// Of what is in T/.groups/G, or of that where there is no name. By its number, so that a group that has another's name
+// is another.
+std::string group_path(const Group& group, std::string_view name);
+// Has `node` be what is called so in a group's directory, or in what is below it.
+void set_group_path(Node& node, const Node& directory, std::string_view name);
 
 // Of what is in T/.days/DAY.
 std::string day_path(const CivilDate& day, std::string_view name);

@@ -95,7 +95,8 @@ Operations::Operations(Store& store, std::string mount_point, Fd space_of)
       space_of_(std::move(space_of)),
       locks_(on_lock_interrupted),
       follows_(on_read_interrupted, [this](Reply& reply, const FollowWaits::Read& read) {
-          answer_read(reply, *read.handle, read.position, read.bytes_max);
+          read.handle->reader ? answer_stream(reply, read)
+                              : answer_read(reply, *read.handle, read.position, read.bytes_max);
       }) {}
 
 const fuse_lowlevel_ops& Operations::callbacks() {

@@ -20,6 +20,7 @@
 
 #include "io/fd.h"
 #include "mount/backings.h"
+#include "mount/busy_waits.h"
 #include "mount/follow_waits.h"
 #include "mount/fuse_api.h"
 #include "mount/handles.h"
@@ -49,7 +50,10 @@ public:
     void interrupt_lock(LockTable::Waiter waiter) { locks_.interrupt(waiter); }
     void interrupt_read(std::uint64_t number) { follows_.interrupt(number); }
     // Whoever waits for a log to grow gets end-of-file, now and from now on.
-    void end_follows() { follows_.end(); }
+    void end_follows() {
+        follows_.end();
+        busy_waits_.end();
+    }
 
     Passthrough& passthrough() { return passthrough_; }
     UnusedViews& unused_views() { return unused_views_; }
@@ -114,6 +118,7 @@ private:
     Result<Node> resolve_partition(const std::shared_ptr<Topic>& topic, std::uint32_t number, bool follow,
                                    std::uint32_t thread) const;
     Result<Node> resolve_day(const Node& directory, std::string_view name) const;
+    static Result<Node> resolve_in_group(const Node& directory, std::string_view name);
     // `path` is what names it below the topic.
     static Result<Node> view_node(const std::shared_ptr<Topic>& topic, std::optional<std::uint32_t> partition,
                                   std::shared_ptr<LogView> view, std::string path);
@@ -138,12 +143,22 @@ private:
     static Attributes new_attributes(const fuse_ctx& caller, mode_t mode, const Attributes& directory);
     Result<void> open_partition(Reply& reply, const std::shared_ptr<const Node>& node, fuse_file_info& info);
     Result<void> open_view_file(Reply& reply, const std::shared_ptr<const Node>& node, fuse_file_info& info);
+    Result<void> open_stream(Reply& reply, const std::shared_ptr<const Node>& node, fuse_file_info& info);
+    // False where somebody else reads it.
+    Result<bool> try_open_stream(Reply& reply, const std::shared_ptr<const Node>& node, fuse_file_info& info);
+    void close_stream(const Handle& handle);
     Result<void> open_text(Reply& reply, const std::shared_ptr<const Node>& node, fuse_file_info& info);
     Result<std::uint32_t> creatable_partition(const Node& directory, std::string_view name) const;
     Result<void> read_log(Reply& reply, const std::shared_ptr<Handle>& handle, std::size_t size, off_t offset,
                           int flags);
+    Result<void> read_stream(Reply& reply, const std::shared_ptr<Handle>& handle, std::size_t size,
+                             std::uint64_t offset, int flags);
+    void answer_stream(Reply& reply, const FollowWaits::Read& read);
+    static void give(Reply& reply, Handle& handle, std::uint64_t offset, const ByteView& bytes);
     void answer_read(Reply& reply, Handle& handle, Position position, std::size_t size);
     Result<std::string> root_status();
+    // Of a setting or a committed offset.
+    Result<std::string> text_of(const Node& node) const;
     static void read_text(Reply& reply, Handle& handle, std::size_t size, off_t offset);
     static Result<std::size_t> append(const Handle& handle, int flags, std::span<const std::byte> bytes, off_t offset);
     static Result<std::size_t> append_to_all(Handle& handle, int flags, std::span<const std::byte> bytes, off_t offset);
@@ -163,6 +178,7 @@ private:
     TurnedOpens turned_opens_;
     LockWaits locks_;
     FollowWaits follows_;
+    BusyWaits busy_waits_;
 };
 
 }  // namespace topicfs

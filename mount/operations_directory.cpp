@@ -30,9 +30,12 @@ constexpr off_t kFirstIndex = 2;
 
 std::uint64_t parent_inode_number(const Node& directory) {
     Node parent;
-    if (directory.kind == NodeKind::kDayDirectory) {
-        parent.kind = NodeKind::kDaysDirectory;
+    if (directory.kind == NodeKind::kDayDirectory || directory.kind == NodeKind::kGroupDirectory) {
+        parent.kind = directory.group ? NodeKind::kGroupsDirectory : NodeKind::kDaysDirectory;
         parent.topic = directory.topic;
+    } else if (directory.group) {
+        parent.kind = NodeKind::kGroupDirectory;
+        parent.path_inode = path_inode_number(*directory.topic, group_path(*directory.group, {}));
     } else if (directory.kind != NodeKind::kTopic && directory.topic) {
         parent.kind = NodeKind::kTopic;
         parent.topic = directory.topic;
@@ -43,12 +46,15 @@ std::uint64_t parent_inode_number(const Node& directory) {
 // Those whose listing is remembered by who reads it, as names come and go.
 bool is_remembered(const Node& directory) {
     return directory.kind == NodeKind::kRoot || directory.kind == NodeKind::kDaysDirectory ||
-           directory.kind == NodeKind::kDayDirectory;
+           directory.kind == NodeKind::kDayDirectory || directory.kind == NodeKind::kGroupsDirectory;
 }
 
 Result<std::vector<std::string>> names_in(const Store& store, const Node& directory) {
     if (directory.kind == NodeKind::kRoot) {
         return store.topic_names();
+    }
+    if (directory.kind == NodeKind::kGroupsDirectory) {
+        return directory.topic->group_names();
     }
     std::vector<std::string> names;
     if (directory.kind == NodeKind::kDaysDirectory) {
@@ -87,7 +93,11 @@ off_t Operations::entry_count(const Handle& handle) const {
         case NodeKind::kRoot:
         case NodeKind::kDaysDirectory:
         case NodeKind::kDayDirectory:
+        case NodeKind::kGroupsDirectory:
             count = handle.names.size();
+            break;
+        case NodeKind::kGroupDirectory:
+            count = std::size_t{2} * handle.node->topic->partition_count();
             break;
         case NodeKind::kTopic:
             count = handle.node->topic->partition_count();
@@ -127,13 +137,29 @@ std::optional<Operations::DirectoryEntry> Operations::entry_at(const Handle& han
             return DirectoryEntry(handle.names[number], inode_number(node), S_IFDIR);
         case NodeKind::kDayDirectory: {
             const std::string& name = handle.names[number];
-            return DirectoryEntry(name, view_inode_number(*directory.topic, day_path(directory.day, name)), S_IFREG);
+            return DirectoryEntry(name, path_inode_number(*directory.topic, day_path(directory.day, name)), S_IFREG);
+        }
+        case NodeKind::kGroupsDirectory: {
+            const auto group = directory.topic->group(handle.names[number]);
+            if (!group) {
+                return std::nullopt;
+            }
+            return DirectoryEntry((*group)->name(), path_inode_number(*directory.topic, group_path(**group, {})),
+                                  S_IFDIR);
+        }
+        case NodeKind::kGroupDirectory: {
+            const std::string name = std::to_string(number / 2) + (number % 2 == 0 ? "" : std::string(kOffsetSuffix));
+            return DirectoryEntry(name, path_inode_number(*directory.topic, group_path(*directory.group, name)),
+                                  S_IFREG);
         }
         case NodeKind::kTopic:
             return DirectoryEntry(std::to_string(number), partition_inode_number(*directory.topic, number), S_IFREG);
         default:
             node.kind = NodeKind::kConfigKey;
             node.setting = config_settings(directory)[number];
+            if (directory.group) {
+                set_group_path(node, directory, config_info(node.setting).key);
+            }
             return DirectoryEntry(config_info(node.setting).key, inode_number(node), S_IFREG);
     }
 }

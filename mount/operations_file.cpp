@@ -67,8 +67,11 @@ std::string json_text(const std::string& text) {
 
 std::string place_of(const Node& node) {
     const std::string topic = node.topic ? node.topic->name() + '/' : std::string();
-    if (node.kind == NodeKind::kView) {
-        return topic + node.view_path;
+    if (node.group) {  // by its name; the path has its number
+        return topic + ".groups/" + node.group->name() + node.path.substr(group_path(*node.group, {}).size());
+    }
+    if (!node.path.empty()) {
+        return topic + node.path;
     }
     if (node.is_partition()) {
         return topic + std::to_string(node.partition->number());
@@ -85,6 +88,9 @@ Result<void> Operations::open(Reply& reply, fuse_ino_t id, fuse_file_info* info)
     }
     if (node->kind == NodeKind::kView) {
         return open_view_file(reply, node, *info);
+    }
+    if (node->kind == NodeKind::kGroupStream) {
+        return open_stream(reply, node, *info);
     }
     return node->is_partition() ? open_partition(reply, node, *info) : open_text(reply, node, *info);
 }
@@ -120,7 +126,7 @@ bool Operations::answer_open(const std::shared_ptr<Handle>& handle, fuse_file_in
     // already, under the engine.
     info.direct_io = handle->backing ? 0 : 1;
     info.keep_cache = 0;
-    info.nonseekable = node.follow ? 1 : 0;
+    info.nonseekable = node.follow || handle->reader ? 1 : 0;
     if (handle->backing) {
         Passthrough::attach(info, handle->backing->id());
     }
@@ -211,7 +217,7 @@ Result<void> Operations::open_text(Reply& reply, const std::shared_ptr<const Nod
         }
         TOPICFS_TRY_ASSIGN(handle->text, node->topic ? node->topic->status_json() : root_status());
     } else {
-        TOPICFS_TRY_ASSIGN(handle->text, setting_text(store_, *node));
+        TOPICFS_TRY_ASSIGN(handle->text, text_of(*node));
     }
     handles_.add(handle);
     info.fh = handle->number;
@@ -221,6 +227,10 @@ Result<void> Operations::open_text(Reply& reply, const std::shared_ptr<const Nod
         handles_.remove(handle->number);
     }
     return {};
+}
+
+Result<std::string> Operations::text_of(const Node& node) const {
+    return node.kind == NodeKind::kGroupOffset ? offset_text(node) : setting_text(store_, node);
 }
 
 Result<std::string> Operations::root_status() {
@@ -289,9 +299,15 @@ Result<void> Operations::read(Reply& reply, fuse_ino_t /*id*/, std::size_t size,
     if (offset < 0) {
         return refused(EINVAL, "a negative offset");
     }
-    if (!handle->node->is_partition() && !handle->node->view) {
+    if (!handle->node->is_log()) {
         read_text(reply, *handle, size, offset);
         return {};
+    }
+    if (handle->reader) {
+        // As with +follow: a full answer would have the kernel ask for the rest of a larger read, and so commit what
+        // the reader has not seen.
+        return read_stream(reply, handle, std::min(size, kFollowBytesMax), static_cast<std::uint64_t>(offset),
+                           info->flags);
     }
     return read_log(reply, handle, size, offset, info->flags);
 }
@@ -309,7 +325,7 @@ Result<void> Operations::read_log(Reply& reply, const std::shared_ptr<Handle>& h
     if (node.follow) {
         // A full answer would have the kernel ask for the rest of a larger read, and that would wait.
         bytes_max = std::min(bytes_max, kFollowBytesMax);
-        TOPICFS_TRY_ASSIGN(const FollowSource::Available available, FollowSource(node).available());
+        TOPICFS_TRY_ASSIGN(const FollowSource::Available available, FollowSource(*handle).available());
         if (position >= available.end) {
             if ((flags & O_NONBLOCK) != 0 && !follows_.ended() && !available.is_over) {
                 reply.error(EAGAIN);
@@ -351,7 +367,7 @@ void Operations::answer_read(Reply& reply, Handle& handle, Position position, st
 
 Result<void> Operations::poll(Reply& reply, fuse_ino_t /*id*/, fuse_file_info* info, fuse_pollhandle* poll) {
     const auto handle = info != nullptr ? handles_.find(info->fh) : nullptr;
-    if (!handle || !handle->node->follow) {
+    if (!handle || (!handle->node->follow && !handle->reader)) {
         if (poll != nullptr) {
             fuse_pollhandle_destroy(poll);
         }
@@ -412,9 +428,16 @@ Result<void> Operations::write(Reply& reply, fuse_ino_t /*id*/, const char* byte
         return refused(EBADF, "not open for writing");
     }
     if (!handle->node->is_partition() && !handle->writer) {
-        TOPICFS_TRY(write_setting(*handle, std::string_view(bytes, size)));
-        reply.written(size);
-        return {};
+        return busy_waits_.hold(reply, "write",
+                                [this, handle, text = std::string(bytes, size)](Reply& to) -> Result<bool> {
+                                    const Result<void> written = write_setting(*handle, text);
+                                    if (!written && written.error().code == ErrorCode::kBusy) {
+                                        return false;
+                                    }
+                                    TOPICFS_TRY(written);
+                                    to.written(text.size());
+                                    return true;
+                                });
     }
     const auto written = std::as_bytes(std::span(bytes, size));
     TOPICFS_TRY_ASSIGN(const std::size_t stored, handle->writer ? append_to_all(*handle, info->flags, written, offset)
@@ -432,17 +455,19 @@ Result<void> Operations::write_setting(Handle& handle, std::string_view text) {
     const Node& node = *handle.node;
     Result<void> result;
     if (text.size() > kSettingBytesMax) {
-        result = make_error(ErrorCode::kInvalid, "set", config_info(node.setting).key,
-                            "the value is longer than any value can be");
+        result = make_error(ErrorCode::kInvalid, "set", place_of(node), "the value is longer than any value can be");
     } else {
-        result = set_setting(store_, node, text);
+        result = node.kind == NodeKind::kGroupOffset ? reset_offset(node, text) : set_setting(store_, node, text);
+    }
+    if (!result && result.error().code == ErrorCode::kBusy) {
+        return result;  // It is tried again, and EBUSY says all.
     }
     if (!result) {
         // Whoever wrote sees an errno only; the reason is here.
         log_warning(mount_point_ + '/' + place_of(node) + ": " + result.error().message());
         return result.error();
     }
-    TOPICFS_TRY_ASSIGN(std::string now, setting_text(store_, node));
+    TOPICFS_TRY_ASSIGN(std::string now, text_of(node));
     const std::lock_guard lock(handle.mutex);
     handle.text = std::move(now);
     return {};
@@ -452,6 +477,8 @@ Result<void> Operations::sync(Reply& reply, fuse_ino_t /*id*/, int /*data_only*/
     TOPICFS_TRY_ASSIGN(const auto handle, find_handle(info));
     if (handle->writer) {
         TOPICFS_TRY(handle->writer->sync());
+    } else if (handle->reader) {
+        TOPICFS_TRY(handle->reader->sync());
     } else if (handle->node->is_partition()) {
         TOPICFS_TRY(handle->node->partition->sync());
     }

@@ -1,11 +1,13 @@
-// The part of Operations that says what the bytes of a view are; see topicfs/ioctl.h.
+// The part of Operations that says what the bytes of a view are, and what is like it; see topicfs/ioctl.h.
 #include <topicfs/ioctl.h>
 
 #include <cerrno>
 #include <cstring>
 #include <memory>
 #include <type_traits>
+#include <vector>
 
+#include "mount/node_attributes.h"
 #include "mount/operations.h"
 
 namespace topicfs {
@@ -38,14 +40,24 @@ topicfs_topic describe_topic(const Topic& topic) {
     return described;
 }
 
-Result<void> describe_chunks(LogView& view, topicfs_describe& described) {
-    TOPICFS_TRY_ASSIGN(const auto chunks, view.describe(described.offset, TOPICFS_CHUNKS_MAX));
+template <typename Chunk>
+void show_chunks(const std::vector<Chunk>& chunks, topicfs_describe& described) {
     topicfs_chunk* into = described.chunks;
-    for (const LogView::Chunk& chunk : chunks) {
+    for (const Chunk& chunk : chunks) {
         const std::int64_t time = chunk.time ? chunk.time->value : TOPICFS_NO_TIME;
         *into++ = {chunk.bytes, chunk.position.value, time, chunk.partition, 0};
     }
     described.count = static_cast<std::uint32_t>(chunks.size());
+}
+
+Result<void> describe_chunks(const Handle& handle, topicfs_describe& described) {
+    if (handle.reader) {
+        TOPICFS_TRY_ASSIGN(const auto chunks, handle.reader->describe(described.offset, TOPICFS_CHUNKS_MAX));
+        show_chunks(chunks, described);
+    } else {
+        TOPICFS_TRY_ASSIGN(const auto chunks, handle.node->view->describe(described.offset, TOPICFS_CHUNKS_MAX));
+        show_chunks(chunks, described);
+    }
     return {};
 }
 
@@ -60,14 +72,36 @@ Result<void> find_record(const Topic& topic, topicfs_offset& asked) {
     return {};
 }
 
+Result<void> find_group_point(const Node& node, topicfs_find& asked) {
+    const std::string_view text(asked.point, ::strnlen(asked.point, sizeof asked.point));
+    if (text.size() == sizeof asked.point) {
+        return refused(EINVAL, "a point without an end");
+    }
+    TOPICFS_TRY_ASSIGN(const Offset found, find_offset(node, text));
+    asked.offset = found.value;
+    return {};
+}
+
 }  // namespace
 
 Result<void> Operations::control(Reply& reply, fuse_ino_t /*id*/, unsigned command, void* /*argument*/,
                                  fuse_file_info* info, unsigned flags, const void* in, std::size_t in_bytes,
                                  std::size_t out_bytes_max) {
     const auto handle = (flags & FUSE_IOCTL_DIR) == 0 && info != nullptr ? handles_.find(info->fh) : nullptr;
-    if (!handle || !handle->node->view) {
-        return refused(ENOTTY, "no view");
+    if (handle && handle->node->kind == NodeKind::kGroupOffset && command == TOPICFS_IOC_FIND) {
+        TOPICFS_TRY_ASSIGN(const auto asked, arguments_of<topicfs_find>(in, in_bytes, out_bytes_max));
+        return busy_waits_.hold(reply, "ioctl", [handle, asked = *asked](Reply& to) mutable -> Result<bool> {
+            const Result<void> found = find_group_point(*handle->node, asked);
+            if (!found && found.error().code == ErrorCode::kBusy) {
+                return false;
+            }
+            TOPICFS_TRY(found);
+            to.controlled(bytes_of(asked));
+            return true;
+        });
+    }
+    if (!handle || (!handle->node->view && !handle->reader)) {
+        return refused(ENOTTY, "neither a view nor a group's stream");
     }
     const Node& node = *handle->node;
     if (command == TOPICFS_IOC_TOPIC) {
@@ -79,7 +113,7 @@ Result<void> Operations::control(Reply& reply, fuse_ino_t /*id*/, unsigned comma
     }
     if (command == TOPICFS_IOC_DESCRIBE) {
         TOPICFS_TRY_ASSIGN(const auto described, arguments_of<topicfs_describe>(in, in_bytes, out_bytes_max));
-        TOPICFS_TRY(describe_chunks(*node.view, *described));
+        TOPICFS_TRY(describe_chunks(*handle, *described));
         reply.controlled(bytes_of(*described));
         return {};
     }
@@ -87,6 +121,12 @@ Result<void> Operations::control(Reply& reply, fuse_ino_t /*id*/, unsigned comma
         TOPICFS_TRY_ASSIGN(const auto asked, arguments_of<topicfs_offset>(in, in_bytes, out_bytes_max));
         TOPICFS_TRY(find_record(*node.topic, *asked));
         reply.controlled(bytes_of(*asked));
+        return {};
+    }
+    if (command == TOPICFS_IOC_COMMIT && handle->reader) {
+        TOPICFS_TRY_ASSIGN(const auto asked, arguments_of<topicfs_commit>(in, in_bytes, sizeof(topicfs_commit)));
+        TOPICFS_TRY(handle->reader->commit(asked->offset));
+        reply.controlled({});
         return {};
     }
     return refused(ENOTTY, "no such ioctl");

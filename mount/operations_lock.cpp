@@ -49,6 +49,9 @@ Result<void> Operations::flush(Reply& reply, fuse_ino_t /*id*/, fuse_file_info* 
     // POSIX: a close of any descriptor of a file gives up all that the process has locked in it.
     const std::uint64_t file = inode_number(*handle->node);
     locks_.unlock([&](LockTable& table) { return table.unlock_posix(file, info->lock_owner, 0, kRangeEnd); });
+    if (handle->reader) {
+        TOPICFS_TRY(handle->reader->sync());  // The kernel tells of the close itself when close(2) has returned.
+    }
     if (handle->node->kind == NodeKind::kWriter || handle->backing) {
         const NodeRole role = handle->backing ? NodeRole::kBackedWriter : NodeRole::kWriter;
         turned_opens_.remember_writer(reply.thread(), file, role, handle->node->id);
@@ -62,8 +65,11 @@ Result<void> Operations::release(Reply& reply, fuse_ino_t /*id*/, fuse_file_info
     if (!handle) {
         return refused(EBADF, "released twice");
     }
-    if (handle->node->is_partition() || handle->node->view) {
+    if (handle->node->is_log()) {
         closed(*handle);
+    }
+    if (handle->reader) {
+        close_stream(*handle);
     }
     if (handle->writer) {
         if (const auto written = handle->writer->close(); !written) {

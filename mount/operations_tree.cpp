@@ -62,7 +62,7 @@ AttributesChange to_change(const struct stat& wanted, int what) {
 }
 
 Result<void> set_size(const Node& node, off_t size) {
-    if (node.kind == NodeKind::kConfigKey && size == 0) {
+    if ((node.kind == NodeKind::kConfigKey || node.kind == NodeKind::kGroupOffset) && size == 0) {
         return {};  // Comes before the write of the new value; one write is one value, so there is nothing to do.
     }
     return size == 0 ? check_truncation(node) : refused(EPERM, "append-only: it cannot be truncated");
@@ -116,8 +116,8 @@ Result<Node> Operations::view_node(const std::shared_ptr<Topic>& topic, std::opt
         TOPICFS_TRY_ASSIGN(node.partition, topic->partition(*partition));
     }
     node.view = std::move(view);
-    node.view_inode = view_inode_number(*topic, path);
-    node.view_path = std::move(path);
+    node.path_inode = path_inode_number(*topic, path);
+    node.path = std::move(path);
     return node;
 }
 
@@ -189,6 +189,9 @@ Result<Node> Operations::resolve(const Node& directory, std::string_view name, s
     node.topic = directory.topic;
     if (directory.kind == NodeKind::kConfigDirectory) {
         node.kind = NodeKind::kConfigKey;
+        if (directory.group) {
+            set_group_path(node, directory, name);
+        }
         for (const std::uint32_t setting : config_settings(directory)) {
             if (name == config_info(setting).key) {
                 node.setting = setting;
@@ -203,6 +206,9 @@ Result<Node> Operations::resolve(const Node& directory, std::string_view name, s
     if (directory.kind == NodeKind::kDaysDirectory || directory.kind == NodeKind::kDayDirectory) {
         return resolve_day(directory, name);
     }
+    if (directory.kind == NodeKind::kGroupsDirectory || directory.kind == NodeKind::kGroupDirectory) {
+        return resolve_in_group(directory, name);
+    }
     if (name == kConfigName) {
         node.kind = NodeKind::kConfigDirectory;
         return node;
@@ -211,8 +217,8 @@ Result<Node> Operations::resolve(const Node& directory, std::string_view name, s
         node.kind = NodeKind::kStatus;
         return node;
     }
-    if (directory.kind == NodeKind::kTopic && name == kDaysName) {
-        node.kind = NodeKind::kDaysDirectory;
+    if (directory.kind == NodeKind::kTopic && (name == kDaysName || name == kGroupsName)) {
+        node.kind = name == kDaysName ? NodeKind::kDaysDirectory : NodeKind::kGroupsDirectory;
         return node;
     }
     if (directory.kind == NodeKind::kTopic) {
@@ -299,6 +305,8 @@ Result<void> Operations::set_attributes(Reply& reply, fuse_ino_t id, struct stat
     if (changes_more) {
         if (node->is_partition()) {
             TOPICFS_TRY(node->partition->change_attributes(change));
+        } else if (node->kind == NodeKind::kGroupDirectory) {
+            TOPICFS_TRY(node->group->change_attributes(change));
         } else if (node->kind == NodeKind::kTopic) {
             TOPICFS_TRY(node->topic->change_attributes(change));
         } else if (node->kind == NodeKind::kRoot) {
@@ -313,6 +321,12 @@ Result<void> Operations::set_attributes(Reply& reply, fuse_ino_t id, struct stat
 Result<void> Operations::make_directory(Reply& reply, fuse_ino_t parent, const char* name, mode_t mode) {
     TOPICFS_TRY_ASSIGN(const auto directory, find_node(parent));
     TOPICFS_TRY(check_name_length(name));
+    if (directory->kind == NodeKind::kGroupsDirectory) {
+        const Attributes above = directory->topic->attributes();
+        TOPICFS_TRY(directory->topic->create_group(name, new_attributes(reply.caller(), mode, above)));
+        TOPICFS_TRY_ASSIGN(const Node made, resolve_in_group(*directory, name));
+        return answer_entry(reply, made);
+    }
     if (directory->kind != NodeKind::kRoot) {
         return refused(EPERM, "topics have no directories below them: dots in names make hierarchies");
     }
@@ -328,12 +342,19 @@ Result<void> Operations::make_directory(Reply& reply, fuse_ino_t parent, const c
 Result<void> Operations::remove_directory(Reply& reply, fuse_ino_t parent, const char* name) {
     TOPICFS_TRY_ASSIGN(const auto directory, find_node(parent));
     TOPICFS_TRY_ASSIGN(const Node found, resolve(*directory, name, 0));
-    if (found.kind != NodeKind::kTopic) {
+    if (found.kind != NodeKind::kTopic && found.kind != NodeKind::kGroupDirectory) {
         return found.is_directory() ? name_is_fixed() : refused(ENOTDIR, "not a directory");
     }
-    TOPICFS_TRY(store_.remove_topic(name));
-    reply.done();
-    return {};
+    return busy_waits_.hold(reply, "rmdir", [this, directory, name = std::string(name)](Reply& to) -> Result<bool> {
+        const Result<void> removed =
+            directory->topic ? directory->topic->remove_group(name) : store_.remove_topic(name);
+        if (!removed && removed.error().code == ErrorCode::kBusy) {
+            return false;
+        }
+        TOPICFS_TRY(removed);
+        to.done();
+        return true;
+    });
 }
 
 Result<void> Operations::remove_file(Reply& reply, fuse_ino_t parent, const char* name) {

@@ -116,7 +116,7 @@ void RecordFormat::add(std::string& out, const RecordPlace& place, std::string_v
     }
 }
 
-void add_as_json(std::string& out, const RecordPlace& place, std::string_view record) {
+void add_as_json(std::string& out, const RecordPlace& place, std::string_view record, const RecordFailure* failure) {
     JsonWriter json;
     json.begin_object();
     json.member("topic", place.topic);
@@ -127,6 +127,9 @@ void add_as_json(std::string& out, const RecordPlace& place, std::string_view re
         json.member("timestamp", place.time->value);
     } else {
         json.key("time").null().key("timestamp").null();
+    }
+    if (failure != nullptr) {
+        json.member("group", failure->group).member("reason", failure->reason).member("attempts", failure->attempts);
     }
     if (is_valid_utf8(record)) {
         json.member("record", record);

@@ -40,9 +40,17 @@ private:
     std::vector<Piece> pieces_;
 };
 
+// Why a record was given up, by whom, and how often it was tried.
+struct RecordFailure {
+    std::string_view group;
+    std::string_view reason;
+    std::uint64_t attempts = 0;
+};
+
 // {"topic":"orders","partition":0,"offset":12,"time":"2026-11-21T14:00:00.000+01:00","timestamp":1763730000000,
 // "record":"..."} and a newline. A record that is no UTF-8 is "record_base64" instead; where the time is not known it
-// is null, as is the timestamp.
-void add_as_json(std::string& out, const RecordPlace& place, std::string_view record);
+// is null, as is the timestamp. With a failure "group", "reason" and "attempts" stand before the record.
+void add_as_json(std::string& out, const RecordPlace& place, std::string_view record,
+                 const RecordFailure* failure = nullptr);
 
 }  // namespace topicfs

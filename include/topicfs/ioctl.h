@@ -1,6 +1,7 @@
-/* What a reader of a view through the mount can ask beside its bytes: of which partition, position and time they are.
- * For C and C++; ioctl(2) on a descriptor of a view (T/N@FROM.., T/all, T/.days/DAY/N, ... and their +follow forms),
- * open for reading. Other files give ENOTTY.
+/* What a reader of a view or a group through the mount can ask beside its bytes: of which partition, position and time
+ * they are. For C and C++; ioctl(2) on a descriptor of a view (T/N@FROM.., T/all, T/.days/DAY/N, ...) or of a group's
+ * stream (T/.groups/G/N, .../all), and their +follow forms, open for reading; the last one on a descriptor of a group's
+ * N.offset. Other files give ENOTTY.
  *
  * Threads: any. None of these waits for anything but the disk.
  */
@@ -28,9 +29,10 @@ struct topicfs_chunk {
     __u32 reserved; /* 0 */
 };
 
-/* Of the bytes from `offset` of the file on: the first `count` chunks, in order and without a gap. A chunk is of whole
- * records, but for the first, where `offset` lies within a record, and one without time. No chunk where the file has no
- * bytes there (yet). EIO where it cannot be known because of damage. */
+/* Of the bytes from `offset` of the file on (of a group's stream: those that were read and are not committed): the
+ * first `count` chunks, in order and without a gap. A chunk is of whole records, but for the first, where `offset` lies
+ * within a record, and one without time. No chunk where the file has no bytes there (yet). EIO where it cannot be known
+ * because of damage. */
 struct topicfs_describe {
     __u64 offset;   /* in */
     __u32 count;    /* out */
@@ -47,8 +49,26 @@ struct topicfs_offset {
     __u64 offset;    /* out */
 };
 
+/* On a group's stream: commits the records that end at or before byte `offset` of it, which has been read. EBUSY where
+ * it has lost a partition of these, as it did not come back in time; others are committed. ENOTTY for a view. */
+struct topicfs_commit {
+    __u64 offset; /* in */
+};
+
+#define TOPICFS_POINT_BYTES 64
+
+/* On a group's N.offset: where writing `point` to it would lead, without writing it. `point` ends with NUL. EINVAL
+ * where it is no point, or no record can be read there; EBUSY where the partition has a reader. ENOTTY for another
+ * file. */
+struct topicfs_find {
+    char point[TOPICFS_POINT_BYTES]; /* in */
+    __u64 offset;                    /* out */
+};
+
 #define TOPICFS_IOC_TOPIC _IOR('t', 0x60, struct topicfs_topic)
 #define TOPICFS_IOC_DESCRIBE _IOWR('t', 0x61, struct topicfs_describe)
 #define TOPICFS_IOC_OFFSET _IOWR('t', 0x62, struct topicfs_offset)
+#define TOPICFS_IOC_COMMIT _IOW('t', 0x63, struct topicfs_commit)
+#define TOPICFS_IOC_FIND _IOWR('t', 0x64, struct topicfs_find)
 
 #endif

@@ -9,10 +9,10 @@ expect_status 0 "$TOPICFS" --version
 grep -qE '^topicfs [0-9]+\.[0-9]+\.[0-9]+$' "$scratch/out" || fail "an odd version: $(cat "$scratch/out")"
 
 say "each command has help with examples"
-for command in mount umount cat dump verify bench; do
+for command in mount umount tail consume groups lag reset cat dump verify bench; do
     expect_status 0 "$TOPICFS" "$command" --help
     grep -q '^Examples:' "$scratch/out" || fail "no examples for $command"
-    grep -q "^  topicfs $command" "$scratch/out" || fail "no example of $command"
+    grep -q "^  topicfs $command " "$scratch/out" || fail "no example of $command"
     grep -q "^  $command " <("$TOPICFS" --help) || fail "$command is not in the general help"
     [[ $(awk '{ print length }' "$scratch/out" | sort -n | tail -1) -le 120 ]] || fail "long lines in the help of $command"
 done

@@ -96,8 +96,8 @@ for name in 2 7 100000 4294967296 18446744073709551616 00 01 0x1 1a -1 1.5 name 
     expect_errno EINVAL touch "$mnt/orders/$name"
 done
 expect_equal '0' "$(t ls -A "$mnt/orders" | xargs)" "what is listed"
-for name in '0@nonsense' '1@start' '1+follow' .groups nothing; do
-    expect_errno ENOENT cat "$mnt/orders/$name" # groups come later, and are never made by chance
+for name in '0@nonsense' '1@start' '1+follow' .groups/g .groups/g/0 nothing; do
+    expect_errno ENOENT cat "$mnt/orders/$name" # also a group is never made by chance
 done
 expect_errno ENOENT ls "$mnt/nothing"
 expect_errno ENOENT bash -c 'echo x >> "$1"' x "$mnt/nothing/0"

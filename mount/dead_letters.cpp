@@ -1,0 +1,88 @@
+#include "dead_letters.h"
+
+#include "record_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace topicfs {
+
+namespace {
+
+constexpr const char* kNoTopic = "no topic of a mounted topicfs";
+
+Result<struct stat> look_at(const std::string& path) {
+    struct stat found = {};
+    if (::stat(path.c_str(), &found) != 0) {
+        return system_error(errno, "", path);
+    }
+    return found;
+}
+
+// Only in a mount of the same store: elsewhere it would be an ordinary directory.
+Result<void> make_topic(const std::string& path, const struct stat& beside) {
+    const std::size_t slash = path.rfind('/');
+    const std::string parent = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+    TOPICFS_TRY_ASSIGN(const struct stat above, look_at(parent));
+    if (above.st_dev != beside.st_dev) {
+        return make_error(ErrorCode::kInvalid, "", path, kNoTopic);
+    }
+    if (::mkdir(path.c_str(), 0777) != 0 && errno != EEXIST) {
+        return system_error(errno, "make", path);
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<DeadLetters> DeadLetters::open(const std::string& name, const std::string& topic_directory) {
+    std::string path = name;
+    if (name.find('/') == std::string::npos) {
+        path = topic_directory.substr(0, topic_directory.rfind('/') + 1) + name;
+    }
+    while (path.size() > 1 && path.ends_with('/')) {
+        path.pop_back();
+    }
+    TOPICFS_TRY_ASSIGN(const struct stat topic, look_at(topic_directory));
+    auto found = look_at(path);
+    if (!found && found.error().system_errno == ENOENT) {
+        TOPICFS_TRY(make_topic(path, topic));
+        found = look_at(path);
+    }
+    TOPICFS_TRY(found);
+    if (found->st_dev == topic.st_dev && found->st_ino == topic.st_ino) {
+        return make_error(ErrorCode::kInvalid, "", path, "the topic itself cannot take its dead letters");
+    }
+    DeadLetters letters;
+    letters.path_ = path + "/all";
+    TOPICFS_TRY_ASSIGN(const RecordFile all, RecordFile::open(letters.path_, 0, kNoTopic));
+    letters.name_ = all.topic();
+    letters.delimiter_ = all.delimiter().value_or('\n');
+    letters.file_ = Fd(::open(letters.path_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
+    if (!letters.file_) {
+        return system_error(errno, "open", letters.path_);
+    }
+    return letters;
+}
+
+Result<void> DeadLetters::add(const RecordPlace& place, std::string_view record, const RecordFailure& failure) {
+    std::string line;
+    add_as_json(line, place, record, &failure);
+    line.back() = delimiter_;
+    for (std::string_view left = line; !left.empty();) {
+        const ssize_t written = ::write(file_.get(), left.data(), left.size());
+        if (written < 0 && errno != EINTR) {
+            return system_error(errno, "append to", path_);
+        }
+        left.remove_prefix(written < 0 ? 0 : static_cast<std::size_t>(written));
+    }
+    if (::fsync(file_.get()) != 0) {
+        return system_error(errno, "sync", path_);
+    }
+    return {};
+}
+
+}  // namespace topicfs

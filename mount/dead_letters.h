@@ -1,0 +1,36 @@
+// The topic that takes the records which a command could not do with: a JSON line each, with where the record was and
+// why it is here.
+//
+// One thread.
+#pragma once
+
+#include "io/fd.h"
+#include "record_format.h"
+
+#include <topicfs/result.h>
+
+#include <string>
+#include <string_view>
+
+namespace topicfs {
+
+class DeadLetters {
+public:
+    // `name` is a topic's name, or with a '/' the path of its directory; made where there is none. `topic_directory`,
+    // an absolute path, is the topic that is consumed, in the same mount. kInvalid where both are the same, or where
+    // this would be no topic.
+    static Result<DeadLetters> open(const std::string& name, const std::string& topic_directory);
+
+    const std::string& name() const { return name_; }
+
+    // Durable on return.
+    Result<void> add(const RecordPlace& place, std::string_view record, const RecordFailure& failure);
+
+private:
+    std::string name_;
+    std::string path_;
+    Fd file_;
+    char delimiter_ = '\n';
+};
+
+}  // namespace topicfs

@@ -92,6 +92,13 @@ public:
     Result<Position> end();
     Result<std::size_t> read(Position from, std::span<std::byte> into);
     Result<ByteView> view(Position from, std::size_t bytes_max);
+    // Of [from, upto), where `upto` is a record's end, the whole records among the next `bytes_max` bytes; of one that is
+    // longer, so many bytes of it.
+    struct Records {
+        ByteView view;
+        bool ends_in_record = false;
+    };
+    Result<Records> view_records(Position from, Position upto, std::size_t bytes_max);
     Result<Found> find_offset(Offset offset);
     Result<Found> records_end();
     Result<Found> find_position(Position position);
@@ -232,6 +239,7 @@ private:
     template <typename Take>
     Result<std::size_t> gather(Position from, std::size_t bytes, Take take);
     Result<std::size_t> read_unnoted(Position from, std::span<std::byte> into);
+    Result<ByteView> view_unnoted(Position from, std::size_t bytes_max);
     Result<std::size_t> read_head(Position from, std::span<std::byte> into, bool& again);
     Result<std::size_t> read_sealed(Position from, std::span<std::byte> into);
     Result<std::size_t> view_head(Position from, std::size_t bytes, ByteView& view, bool& again);

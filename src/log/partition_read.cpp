@@ -65,13 +65,35 @@ Result<std::size_t> PartitionLog::read(Position from, std::span<std::byte> into)
     return got;
 }
 
-Result<ByteView> PartitionLog::view(Position from, std::size_t bytes_max) {
+Result<ByteView> PartitionLog::view_unnoted(Position from, std::size_t bytes_max) {
     ByteView view;
     TOPICFS_TRY(gather(from, bytes_max, [&](Position at, std::size_t, std::size_t rest, bool& again) {
         return at < sealed_end() ? view_sealed(at, rest, view) : view_head(at, rest, view, again);
     }));
+    return view;
+}
+
+Result<ByteView> PartitionLog::view(Position from, std::size_t bytes_max) {
+    TOPICFS_TRY_ASSIGN(ByteView view, view_unnoted(from, bytes_max));
     note_read(from, view.size());
     return view;
+}
+
+Result<PartitionLog::Records> PartitionLog::view_records(Position from, Position upto, std::size_t bytes_max) {
+    Records records;
+    if (from >= upto) {
+        return records;
+    }
+    TOPICFS_TRY_ASSIGN(records.view, view_unnoted(from, std::min<std::uint64_t>(bytes_max, upto - from)));
+    const Position end = from + records.view.size();
+    if (end < upto && end > from) {
+        TOPICFS_TRY_ASSIGN(const auto whole, last_record_end(from, end));
+        records.ends_in_record = !whole;
+        records.view.cut(whole.value_or(end) - from);
+    }
+    // Noted as cut: there the reader goes on.
+    note_read(from, records.view.size());
+    return records;
 }
 
 // Lets others decode what a sequential reader will want next.

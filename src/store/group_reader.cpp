@@ -139,13 +139,8 @@ Result<ByteView> StoredGroupReader::give_again(std::uint64_t at, std::size_t byt
         partition = group_->parts_[found.partition].partition;
     }
     const Position from = found.position + (at - found.begin);
-    const std::uint64_t bytes = std::min<std::uint64_t>(bytes_max, found.end() - at);
-    TOPICFS_TRY_ASSIGN(ByteView view, partition->view(from, bytes));
-    if (view.size() < found.end() - at && !view.empty()) {
-        TOPICFS_TRY_ASSIGN(const auto end, partition->log()->last_record_end(from, from + view.size()));
-        view.cut(end ? *end - from : view.size());
-    }
-    return view;
+    TOPICFS_TRY_ASSIGN(auto records, partition->log()->view_records(from, found.position_end(), bytes_max));
+    return std::move(records.view);
 }
 
 // The partitions in the order in which they are looked at; only that one in whose record the reader is.
@@ -246,27 +241,19 @@ Result<ByteView> StoredGroupReader::look(Place& place, std::size_t bytes_max) {
         return ByteView();
     }
     PartitionLog& log = *place.partition->log();
-    auto view = log.view(from, std::min<std::uint64_t>(bytes_max, place.whole_end - from));
-    if (!view) {
-        if (const Position end = log.damage_end(from); view.error().code == ErrorCode::kDamaged && end > from) {
+    auto records = log.view_records(from, place.whole_end, bytes_max);
+    if (!records) {
+        if (const Position end = log.damage_end(from); records.error().code == ErrorCode::kDamaged && end > from) {
             place.next = end;
             place.in_record = false;
         }
-        return view;
+        return std::move(records).error();
     }
-    if (view->empty()) {
-        return view;
+    if (!records->view.empty()) {
+        place.in_record = records->ends_in_record;
+        place.next = from + records->view.size();
     }
-    Position end = from + view->size();
-    place.in_record = false;
-    if (end != place.whole_end) {
-        TOPICFS_TRY_ASSIGN(const auto whole, log.last_record_end(from, end));
-        place.in_record = !whole;
-        end = whole.value_or(end);
-        view->cut(end - from);
-    }
-    place.next = end;
-    return view;
+    return std::move(records->view);
 }
 
 Result<ByteView> StoredGroupReader::give(std::size_t bytes_max) {

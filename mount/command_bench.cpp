@@ -21,7 +21,8 @@ namespace topicfs {
 const CommandSpec kBenchSpec = {
     "bench",
     "Measure topicfs on this machine, each figure beside its limit",
-    {{"WHAT", "append, read, follow, restart, lookup, consumers or partitions; all\nwhere none is given", true}},
+    {{"WHAT", "append, read, follow, restart, lookup, consumers, groups or partitions; all\nwhere none is given",
+      true}},
     {{"dir", 0, "DIR",
       "where a scratch folder is made (default: $TMPDIR, else /var/tmp); the\nfigures are about that file system"},
      {"pairs", 0, "N", "measurements of each side, in turns (default: 5)"},
@@ -47,13 +48,14 @@ struct Group {
     const char* name;
     Result<void> (*run)(bench::Bench& bench);
 };
-constexpr std::array<Group, 7> kGroups = {{
+constexpr std::array<Group, 8> kGroups = {{
     {"append", bench::bench_append},
     {"read", bench::bench_read},
     {"follow", bench::bench_follow},
     {"restart", bench::bench_restart},
     {"lookup", bench::bench_lookup},
     {"consumers", bench::bench_consumers},
+    {"groups", bench::bench_consumer_groups},
     {"partitions", bench::bench_partitions},
 }};
 

@@ -77,7 +77,8 @@ public:
     // fits the next piece of it. Empty where there is nothing (yet). `at` is at most what was given before, and not
     // before the last call's; bytes that were given already from there on are given again, the same.
     // kSystem with EIO where it has lost its partitions (max.poll.interval.ms), at this and every later call; kDamaged
-    // as Partition::view(), after which the record behind the damage is next when it is asked again.
+    // as Partition::view(), after which what is behind the damage is next when it is asked again. Of a record that the
+    // damage has cut that is its rest, as a record of its own.
     virtual Result<ByteView> fetch(std::uint64_t at, std::size_t bytes_max) = 0;
 
     // Commits all records that end at or before byte `at` of what was given. Also where enable.auto.commit is false.

@@ -94,6 +94,7 @@ Result<void> bench_follow(Bench& bench);
 Result<void> bench_restart(Bench& bench);
 Result<void> bench_lookup(Bench& bench);
 Result<void> bench_consumers(Bench& bench);
+Result<void> bench_consumer_groups(Bench& bench);
 Result<void> bench_partitions(Bench& bench);
 
 }  // namespace topicfs::bench

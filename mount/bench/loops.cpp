@@ -132,6 +132,9 @@ Result<void> read_loop(const ReadWork& work, ClientContext& context) {
         }
         ++report.operations;
         report.bytes += static_cast<std::uint64_t>(count);
+        if (work.bytes > 0 && report.bytes >= work.bytes) {
+            break;
+        }
     }
     report.seconds = static_cast<double>(monotonic_ns() - begin) / 1e9;
     return {};

@@ -28,9 +28,10 @@ Result<void> append_loop(const AppendWork& work, const Payload& payload, ClientC
 struct ReadWork {
     std::string path;
     std::size_t read_bytes = 128u << 10;
-    double seconds = 0;  // at least one whole pass is done
+    double seconds = 0;       // at least one whole pass is done
+    std::uint64_t bytes = 0;  // of a file that waits at its end: so many, once
 };
-// From the start to the end, again and again.
+// From the start to the end, again and again; or the first `bytes`.
 Result<void> read_loop(const ReadWork& work, ClientContext& context);
 
 // All their operations or bytes over the time of the slowest.

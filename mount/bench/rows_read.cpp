@@ -1,4 +1,4 @@
-// The rows about reading, by one reader and by ten consumers of one partition.
+// The rows about reading, by one reader, by ten consumers of one partition and by a consumer group.
 #include "codec/codec.h"
 #include "mount/bench/bench.h"
 #include "mount/bench/loops.h"
@@ -84,6 +84,27 @@ Result<Samples> read_whole(Bench& bench, const Data& data, unsigned readers) {
     return samples;
 }
 
+// A group's reader against one that follows, over the same records. Each turn has a group of its own, which begins at
+// the log start.
+Result<Samples> read_as_group(Bench& bench, const Data& data, std::size_t read_bytes) {
+    TOPICFS_TRY_ASSIGN(const TopicMount mount, TopicMount::start(bench.scratch(), kStore));
+    TOPICFS_TRY(fill(bench, mount, data));
+    ReadWork following;
+    following.path = mount.file(kTopic) + "+follow";
+    following.read_bytes = read_bytes;
+    following.seconds = bench.options().seconds;
+    // A line that the last write has cut is no record yet.
+    following.bytes = std::max<std::uint64_t>(1, data.bytes - kFillBytes);
+    unsigned turn = 0;
+    return bench.in_turns(
+        [&]() -> Result<double> {
+            ReadWork consuming = following;
+            TOPICFS_TRY_ASSIGN(consuming.path, mount.make_group(kTopic, "group" + std::to_string(turn++)));
+            return measure_read(consuming);
+        },
+        [&] { return measure_read(following); });
+}
+
 RowSpec spec_of(const std::string& group, const Data& data, const std::string& who, const std::string& null) {
     RowSpec spec;
     spec.name = group + "." + data.name;
@@ -117,6 +138,24 @@ Result<void> bench_consumers(Bench& bench) {
                                "10 readers of a FUSE file system that does nothing");
         spec.aim = at_least(0.8);
         TOPICFS_TRY(bench.row(spec, [&] { return read_whole(bench, data, kConsumers); }));
+    }
+    return {};
+}
+
+Result<void> bench_consumer_groups(Bench& bench) {
+    struct Buffer {
+        const char* name;
+        std::size_t bytes;
+    };
+    for (const Buffer& buffer : {Buffer{"128k", 128u << 10}, Buffer{"1m", 1u << 20}}) {
+        const Data data = data_of(bench, Codec::kLz4);
+        RowSpec spec;
+        spec.name = std::string("group.") + buffer.name;
+        spec.what = std::string("a group's reader, sealed with lz4, reads of ") + buffer.name;
+        spec.baseline = "a +follow reader of the same";
+        spec.aim = at_least(0.8);
+        spec.unit = "B/s";
+        TOPICFS_TRY(bench.row(spec, [&] { return read_as_group(bench, data, buffer.bytes); }));
     }
     return {};
 }

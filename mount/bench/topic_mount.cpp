@@ -180,6 +180,18 @@ Result<void> TopicMount::make_topic(const std::string& topic, const TopicSetting
     return {};
 }
 
+Result<std::string> TopicMount::make_group(const std::string& topic, const std::string& group) const {
+    const std::string directory = mount_point_ + "/" + topic + "/.groups/" + group;
+    const auto make = [&](ClientReport&) -> Result<void> {
+        if (::mkdir(directory.c_str(), 0755) != 0) {
+            return system_error(errno, "make", directory);
+        }
+        return {};
+    };
+    TOPICFS_TRY(run_client(make));
+    return directory + "/0";
+}
+
 Result<std::string> TopicMount::write_path() const {
     TOPICFS_TRY_ASSIGN(const std::string status, read_text(mount_point_ + "/.status"));
     const bool passes = status.find("\"write_path\": \"passthrough\"") != std::string::npos;

@@ -37,6 +37,8 @@ public:
     // `write.path` may be missing where it asks for what is the only way.
     Result<void> make_topic(const std::string& topic, const TopicSettingsText& settings = {},
                             unsigned partitions = 1) const;
+    // A consumer group; the path of its stream of partition 0.
+    Result<std::string> make_group(const std::string& topic, const std::string& group) const;
     std::string file(const std::string& topic, unsigned partition = 0) const {
         return mount_point_ + "/" + topic + "/" + std::to_string(partition);
     }

@@ -36,7 +36,7 @@ rows='append.line.passthrough append.line.file append.line.follow append.line.da
     append.seal.zstd append.disk.lz4 append.disk.zstd read.head read.none read.lz4 read.zstd follow.1k.p50 follow.1k.p99
     follow.10k.p50 follow.10k.p99 follow.50k.p50 follow.50k.p99 restart.growth restart.time lookup.offset lookup.time
     lookup.view_offset lookup.view_time
-    consumers.none consumers.lz4 consumers.zstd partitions.memory partitions.idle.start partitions.idle.memory
+    consumers.none consumers.lz4 consumers.zstd group.128k group.1m partitions.memory partitions.idle.start partitions.idle.memory
     partitions.idle.descriptors'
 expect_status 0 "$TOPICFS" bench --quick --dir "$place"
 for row in $rows; do

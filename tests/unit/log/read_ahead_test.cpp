@@ -79,6 +79,43 @@ TEST_CASE("ReadAhead: a sequential reader finds the next batches decoded, and ea
     }
 }
 
+TEST_CASE("ReadAhead: a reader of whole records, whose reads are cut at a record's end, is read ahead of") {
+    AheadFixture fixture(GENERATE(Codec::kLz4, Codec::kZstd), 40);
+    const Position end{fixture.text.size()};
+    std::uint64_t at = 0;
+    const auto read = [&] {
+        // One record and a piece of the next, which is cut off.
+        const auto records = fixture.partition.log->view_records(Position{at}, end, kBatchBytes + 500);
+        REQUIRE(records);
+        CHECK_FALSE(records->ends_in_record);
+        CHECK((PartitionFixture::text_of(records->view) == fixture.text.substr(at, kBatchBytes)));
+        at += records->view.size();
+    };
+    for (int i = 0; i < 3; ++i) {
+        read();
+    }
+    REQUIRE(fixture.becomes([&] { return fixture.loads() == fixture.batches; }));
+    while (at < end.value) {
+        read();
+    }
+    fixture.ahead.stop();
+    CHECK(fixture.loads() == fixture.batches);
+}
+
+TEST_CASE("ReadAhead: a reader of whole records that gets pieces of a long one is read ahead of") {
+    AheadFixture fixture(Codec::kLz4, 40);
+    const Position end{fixture.text.size()};
+    std::uint64_t at = 0;
+    for (const std::uint64_t bytes : {1300u, 1300u, 400u, 1300u, 1300u}) {  // of a record of 3000, then the next one
+        const auto records = fixture.partition.log->view_records(Position{at}, end, 1300);
+        REQUIRE(records);
+        CHECK(records->view.size() == bytes);
+        CHECK(records->ends_in_record == (bytes == 1300));
+        at += bytes;
+    }
+    REQUIRE(fixture.becomes([&] { return fixture.loads() == fixture.batches; }));
+}
+
 TEST_CASE("ReadAhead: reads here and there decode nothing else") {
     AheadFixture fixture(Codec::kLz4, 40);
     Random random(3);

@@ -6,7 +6,7 @@
 
 namespace topicfs {
 
-BusyWaits::~BusyWaits() {
+void BusyWaits::join() {
     end();
     if (thread_.joinable()) {
         thread_.join();
@@ -25,7 +25,7 @@ Result<void> BusyWaits::hold(Reply& reply, const char* operation, Try attempt) {
     if (!thread_.joinable()) {
         thread_ = std::thread([this] { serve(); });
     }
-    waiting_.push_back({reply.hand_over(), operation, std::move(attempt), Clock::now() + kPatience});
+    waiting_.push_back({reply.hand_over(), operation, std::move(attempt), Clock::now() + patience_});
     retry_ = true;  // The other may have closed since it was tried.
     changed_.notify_one();
     return {};

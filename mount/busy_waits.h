@@ -21,24 +21,24 @@ namespace topicfs {
 
 class BusyWaits {
 public:
-    static constexpr std::chrono::milliseconds kPatience{500};
-
     // Does what was asked for, and answers; false (and nothing was answered) where somebody has it.
     using Try = std::function<Result<bool>(Reply&)>;
 
-    BusyWaits() = default;
-    // end() was called and no thread serves any more.
-    ~BusyWaits();
+    explicit BusyWaits(std::chrono::milliseconds patience) : patience_(patience) {}
+    // As join(); no thread serves any more.
+    ~BusyWaits() { join(); }
     BusyWaits(const BusyWaits&) = delete;
     BusyWaits& operator=(const BusyWaits&) = delete;
 
-    // Tries it at once, and again when somebody has closed: until it answers, or with EBUSY once kPatience is over, or
-    // end() was called.
+    // Tries it at once, and again when somebody has closed: until it answers, or with EBUSY once it has waited
+    // so long, or end() was called.
     Result<void> hold(Reply& reply, const char* operation, Try attempt);
     // Somebody has closed.
     void retry();
     // The mount ends.
     void end();
+    // end(), and whoever waited is answered when this returns. One thread.
+    void join();
 
 private:
     using Clock = std::chrono::steady_clock;
@@ -52,6 +52,7 @@ private:
     void serve();
     void try_again(std::vector<Waiting> all, bool is_end);
 
+    const std::chrono::milliseconds patience_;
     std::mutex mutex_;  // guards what follows
     std::condition_variable changed_;
     std::vector<Waiting> waiting_;

@@ -45,7 +45,8 @@ private:
     FollowWaits& waits_;
 };
 
-FollowWaits::~FollowWaits() {
+void FollowWaits::join() {
+    end();
     if (views_thread_.joinable()) {
         views_thread_.join();
     }

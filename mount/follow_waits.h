@@ -44,8 +44,8 @@ public:
     // `on_interrupt` is what libfuse calls, with a read's number for data; it is to call interrupt() with that.
     FollowWaits(fuse_interrupt_func_t on_interrupt, Answer answer)
         : on_interrupt_(on_interrupt), answer_(std::move(answer)) {}
-    // end() was called and no thread serves any more.
-    ~FollowWaits();
+    // As join(); no thread serves any more.
+    ~FollowWaits() { join(); }
     FollowWaits(const FollowWaits&) = delete;
     FollowWaits& operator=(const FollowWaits&) = delete;
 
@@ -64,6 +64,8 @@ public:
     // The mount ends: all that wait, and whoever comes later, get end-of-file.
     void end();
     bool ended() const;
+    // end(), and its thread answers nobody any more when this returns. One thread.
+    void join();
 
     std::size_t waiting() const;
 

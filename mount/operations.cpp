@@ -89,15 +89,17 @@ void on_lock_interrupted(fuse_req_t request, void* waiter_number) {
 
 }  // namespace
 
-Operations::Operations(Store& store, std::string mount_point, Fd space_of)
+Operations::Operations(Store& store, std::string mount_point, Fd space_of, std::chrono::milliseconds busy_patience)
     : store_(store),
       mount_point_(std::move(mount_point)),
       space_of_(std::move(space_of)),
       locks_(on_lock_interrupted),
-      follows_(on_read_interrupted, [this](Reply& reply, const FollowWaits::Read& read) {
-          read.handle->reader ? answer_stream(reply, read)
-                              : answer_read(reply, *read.handle, read.position, read.bytes_max);
-      }) {}
+      follows_(on_read_interrupted,
+               [this](Reply& reply, const FollowWaits::Read& read) {
+                   read.handle->reader ? answer_stream(reply, read)
+                                       : answer_read(reply, *read.handle, read.position, read.bytes_max);
+               }),
+      busy_waits_(busy_patience) {}
 
 const fuse_lowlevel_ops& Operations::callbacks() {
     static const fuse_lowlevel_ops kCallbacks = make_callbacks();

@@ -9,6 +9,7 @@
 #include <topicfs/store.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -38,8 +39,9 @@ namespace topicfs {
 // Any thread.
 class Operations {
 public:
-    // `space_of` is a directory on the file system whose space statfs(2) shows; none: no space.
-    Operations(Store& store, std::string mount_point, Fd space_of);
+    // `space_of` is a directory on the file system whose space statfs(2) shows; none: no space. `busy_patience`: see
+    // BusyWaits.
+    Operations(Store& store, std::string mount_point, Fd space_of, std::chrono::milliseconds busy_patience);
 
     // For fuse_session_new; the session's user data must be the address of an Operations.
     static const fuse_lowlevel_ops& callbacks();
@@ -53,6 +55,12 @@ public:
     void end_follows() {
         follows_.end();
         busy_waits_.end();
+    }
+    // end_follows(), and nothing here answers a request any more when this returns. No thread serves any more.
+    void end_waits() {
+        cancel_waiting_locks();
+        follows_.join();
+        busy_waits_.join();
     }
 
     Passthrough& passthrough() { return passthrough_; }

@@ -84,8 +84,8 @@ Result<void> RecordFile::commit(std::uint64_t at) {
         return {};
     }
     Error error = system_error(errno, "commit", path_);
-    if (errno == EBUSY || errno == EIO) {
-        error.detail = "the reader did not come back for max.poll.interval.ms, and has lost the partition";
+    if (errno == EIO) {
+        error.detail = "the reader did not come back for max.poll.interval.ms, and has lost its partitions";
     }
     return error;
 }

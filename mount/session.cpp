@@ -152,7 +152,8 @@ struct RequestBuffer {
 class Session::Impl {
 public:
     Impl(Store& store, SessionOptions options, Fd space_of)
-        : options_(std::move(options)), operations_(store, options_.mount_point, std::move(space_of)) {}
+        : options_(std::move(options)),
+          operations_(store, options_.mount_point, std::move(space_of), options_.busy_patience) {}
     ~Impl();
     Impl(const Impl&) = delete;
     Impl& operator=(const Impl&) = delete;
@@ -211,8 +212,7 @@ Result<void> Session::Impl::start(Fd device) {
 
 Session::Impl::~Impl() {
     if (session_ != nullptr) {
-        operations_.cancel_waiting_locks();
-        operations_.end_follows();
+        operations_.end_waits();
         operations_.passthrough().device_closes();
         fuse_session_destroy(session_);
     }

@@ -15,6 +15,7 @@
 
 #include <topicfs/result.h>
 
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -29,6 +30,8 @@ class Store;
 struct SessionOptions {
     // How many requests are worked on at the same time. A sync occupies one for as long as the disk takes.
     unsigned threads = 8;
+    // So long requests for what a group's reader still has wait for its close, before they get EBUSY.
+    std::chrono::milliseconds busy_patience{500};
     // How log lines call the mount.
     std::string mount_point;
     // statfs(2) of the mount answers with the space of the file system that this directory is on.

@@ -49,8 +49,9 @@ struct topicfs_offset {
     __u64 offset;    /* out */
 };
 
-/* On a group's stream: commits the records that end at or before byte `offset` of it, which has been read. EBUSY where
- * it has lost a partition of these, as it did not come back in time; others are committed. ENOTTY for a view. */
+/* On a group's stream: commits the records that end at or before byte `offset` of it, which has been read. EIO, as from
+ * every read then, where it did not come back for max.poll.interval.ms and has lost its partitions: nothing is
+ * committed. EINVAL for an offset that was not read. ENOTTY for a view. */
 struct topicfs_commit {
     __u64 offset; /* in */
 };

@@ -281,16 +281,44 @@ Result<std::shared_ptr<TopicWriter>> FakeTopic::open_writer() {
     return make_error(ErrorCode::kNotPermitted, "append to", name_, "a topic in memory has no writers");
 }
 
+std::vector<std::string> FakeTopic::group_names() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::string> names;
+    for (const auto& [name, group] : groups_) {
+        names.push_back(name);
+    }
+    return names;
+}
+
+std::shared_ptr<FakeGroup> FakeTopic::add_group(std::string_view name) {
+    const std::lock_guard lock(mutex_);
+    return groups_.emplace(name, std::make_shared<FakeGroup>(context_, std::string(name))).first->second;
+}
+
 Result<std::shared_ptr<Group>> FakeTopic::group(std::string_view name) const {
-    return make_error(ErrorCode::kNotFound, "open", std::string(name), "a topic in memory has no groups");
+    const std::lock_guard lock(mutex_);
+    const auto found = groups_.find(name);
+    if (found == groups_.end()) {
+        return make_error(ErrorCode::kNotFound, "open", std::string(name), "no such group");
+    }
+    return std::shared_ptr<Group>(found->second);
 }
 
 Result<std::shared_ptr<Group>> FakeTopic::create_group(std::string_view name, const Attributes& /*attributes*/) {
-    return make_error(ErrorCode::kNotPermitted, "make", std::string(name), "a topic in memory has no groups");
+    return make_error(ErrorCode::kNotPermitted, "make", std::string(name), "a test adds the groups");
 }
 
 Result<void> FakeTopic::remove_group(std::string_view name) {
-    return make_error(ErrorCode::kNotFound, "remove", std::string(name), "a topic in memory has no groups");
+    const std::lock_guard lock(mutex_);
+    const auto found = groups_.find(name);
+    if (found == groups_.end()) {
+        return make_error(ErrorCode::kNotFound, "remove", std::string(name), "no such group");
+    }
+    if (found->second->is_in_use()) {
+        return make_error(ErrorCode::kBusy, "remove", std::string(name), "it has a reader");
+    }
+    groups_.erase(found);
+    return {};
 }
 
 bool FakeTopic::has_records() const {

@@ -17,6 +17,8 @@
 #include <string_view>
 #include <vector>
 
+#include "edge/fake_group.h"
+
 namespace topicfs::test {
 
 class FakeHook {
@@ -109,11 +111,13 @@ public:
     // None: kNotPermitted.
     Result<std::shared_ptr<TopicWriter>> open_writer() override;
 
-    // None: kNotFound, kNotPermitted.
-    std::vector<std::string> group_names() const override { return {}; }
+    // Those of add_group(). Making one: kNotPermitted.
+    std::vector<std::string> group_names() const override;
     Result<std::shared_ptr<Group>> group(std::string_view name) const override;
     Result<std::shared_ptr<Group>> create_group(std::string_view name, const Attributes& attributes) override;
+    // kBusy while it has a reader.
     Result<void> remove_group(std::string_view name) override;
+    std::shared_ptr<FakeGroup> add_group(std::string_view name);
 
     std::shared_ptr<FakePartition> fake_partition(std::uint32_t number) const;
     bool has_records() const;
@@ -126,6 +130,7 @@ private:
     Attributes attributes_;
     TopicSettings settings_;
     std::vector<std::shared_ptr<FakePartition>> partitions_;
+    std::map<std::string, std::shared_ptr<FakeGroup>, std::less<>> groups_;
 };
 
 class FakeStore final : public Store {

@@ -41,7 +41,8 @@ std::string to_text(const Bytes& bytes) {
     return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
 }
 
-PretendKernel::PretendKernel(Start start, std::string data_directory) : message_(kMessageBytesMax) {
+PretendKernel::PretendKernel(Start start, std::string data_directory, std::chrono::milliseconds busy_patience)
+    : message_(kMessageBytesMax) {
     int ends[2] = {-1, -1};
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
         throw std::runtime_error("socketpair");
@@ -51,6 +52,7 @@ PretendKernel::PretendKernel(Start start, std::string data_directory) : message_
     large_ = enlarge(kernel_end_.get()) && enlarge(device.get());
     SessionOptions options;
     options.threads = kThreads;
+    options.busy_patience = busy_patience;
     options.mount_point = "/pretend";
     options.data_directory = std::move(data_directory);
     if (start == Start::kPassthrough) {
@@ -142,6 +144,19 @@ const Result<void>& PretendKernel::unmount() {
     return *result_;
 }
 
+void PretendKernel::destroy_session() {
+    if (server_.joinable()) {
+        session_->stop();
+        server_.join();
+    }
+    session_.reset();
+}
+
+bool PretendKernel::is_hung_up(std::chrono::milliseconds within) const {
+    pollfd hung_up = {kernel_end_.get(), 0, 0};
+    return poll(&hung_up, 1, static_cast<int>(within.count())) == 1 && (hung_up.revents & POLLHUP) != 0;
+}
+
 std::uint64_t PretendKernel::send(std::uint32_t opcode, std::uint64_t node, const Bytes& body, const Caller& caller) {
     fuse_in_header header = {};
     header.len = static_cast<std::uint32_t>(sizeof header + body.size());
@@ -207,7 +222,12 @@ Answer PretendKernel::receive(std::uint64_t unique) {
 
 void PretendKernel::receive_what_came() {
     pollfd readable = {kernel_end_.get(), POLLIN, 0};
-    while (poll(&readable, 1, 0) == 1 && (readable.revents & POLLIN) != 0) {
+    const auto is_there = [&] {
+        char front = 0;
+        return poll(&readable, 1, 0) == 1 && (readable.revents & POLLIN) != 0 &&
+               ::recv(kernel_end_.get(), &front, 1, MSG_PEEK) > 0;  // 0: the session has gone
+    };
+    while (is_there()) {
         receive_one();
     }
 }
@@ -275,10 +295,14 @@ Answer PretendKernel::open_for_ioctl(std::uint64_t node) {
     return call(FUSE_OPEN, node, body(fuse_open_in{}));
 }
 
-Answer PretendKernel::open(std::uint64_t node, int flags, const Caller& caller) {
+std::uint64_t PretendKernel::send_open(std::uint64_t node, int flags, const Caller& caller) {
     fuse_open_in in = {};
     in.flags = static_cast<std::uint32_t>(flags) | kLargeFile;
-    return call(FUSE_OPEN, node, body(in), caller);
+    return send(FUSE_OPEN, node, body(in), caller);
+}
+
+Answer PretendKernel::open(std::uint64_t node, int flags, const Caller& caller) {
+    return receive(send_open(node, flags, caller));
 }
 
 OpenFile PretendKernel::open_path(std::string_view path, int flags, const Caller& caller) {
@@ -350,6 +374,17 @@ Answer PretendKernel::release(const OpenFile& file, std::uint64_t flock_owner) {
     in.lock_owner = flock_owner;
     in.release_flags = flock_owner != 0 ? FUSE_RELEASE_FLOCK_UNLOCK : 0;
     return call(FUSE_RELEASE, file.node, body(in));
+}
+
+Answer PretendKernel::control(const OpenFile& file, std::uint32_t command, const Bytes& in, std::uint32_t out_bytes) {
+    fuse_ioctl_in asked = {};
+    asked.fh = file.handle;
+    asked.cmd = command;
+    asked.in_size = static_cast<std::uint32_t>(in.size());
+    asked.out_size = out_bytes;
+    Bytes bytes = body(asked);
+    bytes.insert(bytes.end(), in.begin(), in.end());
+    return call(FUSE_IOCTL, file.node, bytes);
 }
 
 Answer PretendKernel::attributes(std::uint64_t node) {

@@ -93,7 +93,8 @@ class PretendKernel {
 public:
     // Starts serving and sends INIT, unless told not to.
     enum class Start { kInitialised, kSilent, kPassthrough };  // the last offers passthrough
-    explicit PretendKernel(Start start = Start::kInitialised, std::string data_directory = {});
+    explicit PretendKernel(Start start = Start::kInitialised, std::string data_directory = {},
+                           std::chrono::milliseconds busy_patience = SessionOptions().busy_patience);
     ~PretendKernel();
     PretendKernel(const PretendKernel&) = delete;
     PretendKernel& operator=(const PretendKernel&) = delete;
@@ -126,6 +127,10 @@ public:
     // Hangs up, as an unmount does, and waits for the end.
     const Result<void>& unmount();
     const Result<void>& result() const { return *result_; }
+    // Ends the session and destroys it.
+    void destroy_session();
+    // Whether the session has closed its end, or does so in that time.
+    bool is_hung_up(std::chrono::milliseconds within) const;
     bool announced() const { return announced_future_.wait_for(kPatience) == std::future_status::ready; }
 
     Answer initialise(std::uint32_t major = FUSE_KERNEL_VERSION, std::uint32_t more_flags = 0);
@@ -148,6 +153,8 @@ public:
     std::string read_path(std::string_view path);
     Answer flush(const OpenFile& file, const Caller& caller = {});
     Answer release(const OpenFile& file, std::uint64_t flock_owner = 0);
+    Answer control(const OpenFile& file, std::uint32_t command, const Bytes& in, std::uint32_t out_bytes);
+    std::uint64_t send_open(std::uint64_t node, int flags, const Caller& caller = {});
     Answer attributes(std::uint64_t node);
     fuse_attr attributes_of(std::string_view path);
     Answer set_attributes(std::uint64_t node, const fuse_setattr_in& change);

@@ -93,6 +93,8 @@ public:
     bool retire(std::string reason, bool if_unused);
     void reinstate();
     void set_id(std::uint32_t id) { id_ = id; }
+    // Its text file could not be read at the open.
+    bool has_lost_text() const { return lost_text_; }
 
 private:
     friend class StoredGroupReader;
@@ -181,6 +183,7 @@ private:
     const std::string shown_;
     const std::string directory_;
     std::uint32_t id_ = 0;
+    bool lost_text_ = false;
 
     std::mutex changes_mutex_;  // of the text file
     std::mutex flush_mutex_;

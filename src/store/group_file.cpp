@@ -75,6 +75,7 @@ Result<void> StoredGroup::load_text() {
     // The same at each start, until it is written with the next change; never 0.
     id_ = 1 + crc32c(std::as_bytes(std::span(name_))) % (kGroupIdsEnd - 1);
     last_use_ = saved_use_ = env_.clock.now();
+    lost_text_ = !file;
     if (!file) {
         log_error(path + ": " + file.error().detail +
                   "; commits are there, but owner, mode and settings of the group are lost: only the daemon's user may "

@@ -134,6 +134,10 @@ Result<std::shared_ptr<Group>> StoredTopic::create_group(std::string_view name, 
     if (made) {
         opened = StoredGroup::open(env_, group_work_, shared_from_this(), std::string(name));
     }
+    if (opened && *opened && (*opened)->has_lost_text()) {
+        // Else the next change would store what it goes by: neither its maker's owner nor mode.
+        opened = system_error(EIO, "read", directory + "/" + kGroupFileName);
+    }
     if (!made || !opened) {
         if (is_named) {
             (void)fs.rename(directory, unfinished).has_value();  // So that it can be made again.

@@ -22,11 +22,6 @@ namespace {
 
 constexpr std::uint32_t kParts = 3;
 
-struct OwningFaults final : FaultFileSystem {
-    explicit OwningFaults(std::unique_ptr<FileSystem> fs) : FaultFileSystem(*fs), inner(std::move(fs)) {}
-    std::unique_ptr<FileSystem> inner;
-};
-
 struct Known {
     std::uint64_t appended = 0;
     std::uint64_t shown = 0;    // the largest commit that committed() has told
@@ -38,7 +33,7 @@ class GroupRun {
 public:
     Result<void> open(const std::optional<Fault>& fault = {}) {
         TOPICFS_TRY_ASSIGN(auto fs, open_file_system(directory_.string()));
-        auto faults = std::make_unique<OwningFaults>(std::move(fs));
+        auto faults = std::make_unique<OwningFaultFileSystem>(std::move(fs));
         faults_ = faults.get();
         if (fault) {
             faults_->set(*fault);

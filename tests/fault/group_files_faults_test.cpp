@@ -23,11 +23,6 @@
 namespace topicfs::test {
 namespace {
 
-struct OwningFaults final : FaultFileSystem {
-    explicit OwningFaults(std::unique_ptr<FileSystem> fs) : FaultFileSystem(*fs), inner(std::move(fs)) {}
-    std::unique_ptr<FileSystem> inner;
-};
-
 // What a group may be: more than one of each where a call has failed.
 struct Known {
     bool may_be_there = false;
@@ -40,7 +35,7 @@ class GroupsRun {
 public:
     Result<void> open() {
         TOPICFS_TRY_ASSIGN(auto fs, open_file_system(directory_.string()));
-        auto faults = std::make_unique<OwningFaults>(std::move(fs));
+        auto faults = std::make_unique<OwningFaultFileSystem>(std::move(fs));
         faults_ = faults.get();
         return open_on(std::move(faults));
     }

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -90,6 +91,15 @@ private:
     std::uint64_t matching_calls_ = 0;
     bool has_failed_ = false;
     std::map<std::string, std::uint64_t> calls_;
+};
+
+// One that has what it forwards to.
+class OwningFaultFileSystem final : public FaultFileSystem {
+public:
+    explicit OwningFaultFileSystem(std::unique_ptr<FileSystem> fs) : FaultFileSystem(*fs), inner_(std::move(fs)) {}
+
+private:
+    const std::unique_ptr<FileSystem> inner_;
 };
 
 }  // namespace topicfs::test

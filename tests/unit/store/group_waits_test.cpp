@@ -1,5 +1,6 @@
 // What of a group goes by time: readers that do not come back, partitions that are kept for who asked, waits for enough
 // bytes; and that the store's thread is told when to look.
+#include "support/fault_file_system.h"
 #include "unit/store/group_fixture.h"
 
 #include <algorithm>
@@ -116,6 +117,37 @@ TEST_CASE("Group waits: reads that go on keep a reader's partitions, and so does
     CHECK(groups.committed(0) == 11);
 }
 
+TEST_CASE("Group waits: a reader in the middle of a call is there, however long the disk takes") {
+    Groups groups;
+    groups.append(0, "a\n");
+    groups.seal();
+    groups.fixture.end();
+    FaultFileSystem* faults = nullptr;
+    groups.fixture.wrap = [&](std::unique_ptr<FileSystem> fs) {
+        auto wrapped = std::make_unique<OwningFaultFileSystem>(std::move(fs));
+        faults = wrapped.get();
+        return wrapped;
+    };
+    groups.open();
+    REQUIRE(groups.group()->set("max.poll.interval.ms", "1000"));
+    Reading reading = groups.open_reader(0);
+    const auto group = groups.group();
+    int reads = 0;
+    faults->observe([&](std::string_view call, const std::string& path) {
+        if (call == "pread" && path.find(".log.") != std::string::npos) {
+            ++reads;
+            groups.clock().advance(5000);
+            CHECK(code_of(group->open_reader(0)) == ErrorCode::kBusy);
+        }
+    });
+    CHECK(reading.read() == "a\n");
+    faults->observe({});
+    CHECK(reads > 0);
+    groups.clock().advance(1000);  // since the call's end
+    CHECK(reading.read().empty());
+    CHECK(groups.committed(0) == 1);
+}
+
 TEST_CASE("Group waits: a reader that has lost its partitions gets EIO for all, and commits nothing any more") {
     Groups groups;
     groups.append(0, "a\nb\n");
@@ -183,6 +215,10 @@ TEST_CASE("Group waits: for fetch.min.bytes each time anew, of all partitions to
         groups.append(0, "c\n");
         CHECK(ask_again_in() == 50);
     }
+    SECTION("enough, of a partition that had some") {
+        groups.append(0, "A\n");
+        CHECK(reading.reader->readiness()->is_ready);
+    }
     SECTION("long enough: a read gives what there is") {
         groups.clock().advance(29);
         CHECK(ask_again_in() == 1);
@@ -198,12 +234,12 @@ TEST_CASE("Group waits: for fetch.min.bytes each time anew, of all partitions to
         Reading zero = groups.open_reader(0);
         Reading one = groups.open_reader(1);
         CHECK(ask_again_in() == -1);
+        CHECK(zero.read() == "a\n");
+        CHECK(zero.read().empty());
+        zero.close();
+        CHECK(ask_again_in() == -1);
         groups.clock().advance(1000);
-        groups.append(2, "\n");
-        CHECK(reading.reader->readiness()->is_ready);
-        CHECK(reading.read() == "unfinished\n");
-        CHECK(reading.read().empty());
-        groups.append(2, "d\n");
+        groups.append(0, "d\n");
         CHECK(ask_again_in() == 50);
     }
 }

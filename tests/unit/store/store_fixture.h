@@ -7,6 +7,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -21,6 +22,9 @@ public:
         options.maintenance = false;
         StoreEnvironment environment;
         environment.fs = std::move(*open_file_system(directory.string()));
+        if (wrap) {
+            environment.fs = wrap(std::move(environment.fs));
+        }
         environment.clock = &clock;
         environment.boot_id = boot_id;
         environment.directory = directory.string();
@@ -72,6 +76,8 @@ public:
     TemporaryDirectory directory;
     ManualClock clock{TimestampMs{1'700'000'000'000}};
     std::string boot_id = "boot-1";
+    // Puts something around the file system of what is opened from now on.
+    std::function<std::unique_ptr<FileSystem>(std::unique_ptr<FileSystem>)> wrap;
     std::unique_ptr<LocalStore> store;
 
 private:

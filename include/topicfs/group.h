@@ -78,7 +78,8 @@ public:
     // before the last call's; bytes that were given already from there on are given again, the same.
     // kSystem with EIO where it has lost its partitions (max.poll.interval.ms), at this and every later call; kDamaged
     // as Partition::view(), after which what is behind the damage is next when it is asked again. Of a record that the
-    // damage has cut that is its rest, as a record of its own.
+    // damage has cut that is its rest, as a record of its own. EIO too where retention has taken what is to be given
+    // again, or the rest of a record of which a piece was given.
     virtual Result<ByteView> fetch(std::uint64_t at, std::size_t bytes_max) = 0;
 
     // Commits all records that end at or before byte `at` of what was given. Also where enable.auto.commit is false.
@@ -90,7 +91,8 @@ public:
         std::uint32_t partition = 0;
         Position position;  // of the first byte, in the partition
         std::uint64_t bytes = 0;
-        std::optional<TimestampMs> time;  // nothing for a record of which only a piece was given
+        // Nothing for a record of which only a piece was given, and for what retention has taken since.
+        std::optional<TimestampMs> time;
     };
     virtual Result<std::vector<Chunk>> describe(std::uint64_t at, std::size_t count_max) = 0;
 

@@ -18,7 +18,8 @@ struct topicfs_topic {
 };
 
 #define TOPICFS_CHUNKS_MAX 256
-#define TOPICFS_NO_TIME (-0x7fffffffffffffffLL - 1) /* of an unfinished record, which has none yet */
+/* Of an unfinished record, which has none yet, and of what retention has taken since it was read. */
+#define TOPICFS_NO_TIME (-0x7fffffffffffffffLL - 1)
 
 /* Bytes that lie together: of one partition and one time. Times are Unix milliseconds. */
 struct topicfs_chunk {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 namespace topicfs {
 
@@ -139,8 +140,14 @@ Result<ByteView> StoredGroupReader::give_again(std::uint64_t at, std::size_t byt
         partition = group_->parts_[found.partition].partition;
     }
     const Position from = found.position + (at - found.begin);
-    TOPICFS_TRY_ASSIGN(auto records, partition->log()->view_records(from, found.position_end(), bytes_max));
-    return std::move(records.view);
+    auto records = partition->log()->view_records(from, found.position_end(), bytes_max);
+    if (!records) {
+        Error error = std::move(records).error();
+        // kNotFound: retention has taken them since.
+        error.code = error.code == ErrorCode::kNotFound ? ErrorCode::kDamaged : error.code;
+        return error;
+    }
+    return std::move(records->view);
 }
 
 // The partitions in the order in which they are looked at; only that one in whose record the reader is.
@@ -193,8 +200,15 @@ Result<void> StoredGroupReader::prepare(Place& place, std::uint64_t wanted_bytes
         place.next = found ? found->position : place.committed;
     }
     if (!place.next || *place.next < log.start()) {
+        const Position gone = place.next.value_or(place.committed);
         TOPICFS_TRY_ASSIGN(place.next, group_->pass_log_start(place.number));
-        place.in_record = false;
+        if (std::exchange(place.in_record, false)) {
+            // Else what comes next would be taken for the rest of the record whose front was given.
+            Error error = make_error(ErrorCode::kDamaged, "read", group_->shown_,
+                                     "retention was faster than the reader; the rest of a record is gone");
+            error.position = gone.value;
+            return error;
+        }
     }
     const Position next = *place.next;
     if (wanted_bytes <= kPositionMax - next.value && next + wanted_bytes <= place.whole_end) {
@@ -326,10 +340,11 @@ Result<GroupReader::Readiness> StoredGroupReader::readiness() {
         if (!*place) {
             continue;
         }
+        const Place before = **place;
         const auto prepared = prepare(**place, bytes_min == 1 ? kNothingAhead : kPositionMax);
-        leave(**place);
+        leave(prepared ? **place : before);
         if (!prepared) {
-            readiness.is_ready = true;
+            readiness.is_ready = true;  // fetch() meets the same and tells.
             return readiness;
         }
         const Position next = *(*place)->next;
@@ -394,15 +409,21 @@ Result<void> StoredGroupReader::describe_stretch(const Stretch& stretch, std::si
     };
     PartitionLog& log = *partition->log();
     const Position end = stretch.position_end();
+    // What retention has taken since has no time here.
+    const Position from = std::clamp(log.start(), stretch.position, end);
+    add(stretch.position, from, std::nullopt);
+    if (from == end) {
+        return {};
+    }
     TOPICFS_TRY_ASSIGN(const Found last, log.find_position(end));
-    // A record of which only a piece was given has no time here.
-    const Position whole = std::clamp(last.position, stretch.position, end);
-    TOPICFS_TRY_ASSIGN(const Found first, log.find_position(stretch.position));
+    // Nor has a record of which only a piece was given.
+    const Position whole = std::clamp(last.position, from, end);
+    TOPICFS_TRY_ASSIGN(const Found first, log.find_position(from));
     for (Position at = first.position; at < whole && chunks.size() < count_max;) {
         TOPICFS_TRY_ASSIGN(const TimeSteps steps, log.time_steps(at, whole));
         for (std::size_t i = 0; i < steps.steps.size(); ++i) {
             const Position to = i + 1 < steps.steps.size() ? steps.steps[i + 1].from : steps.upto;
-            add(std::max(steps.steps[i].from, stretch.position), std::min(to, end), steps.steps[i].time);
+            add(std::max(steps.steps[i].from, from), std::min(to, end), steps.steps[i].time);
         }
         if (steps.upto <= at) {
             break;

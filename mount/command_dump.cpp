@@ -204,20 +204,23 @@ Result<DumpReport> dump_commits(const Dumped& what) {
                       "known_offset", "missed", "time",     "begun",    "in_force"};
     report.fact("size", what.size);
     TOPICFS_TRY_ASSIGN(const auto bytes, read_front(what, commit_file_bytes(kPartitionsMax)));
+    if (bytes.size() < commit_file_bytes(1)) {
+        report.damage(bytes.size(), commit_file_bytes(1), "the file is cut short");
+    }
     for (std::uint32_t partition = 0; commit_slot_at(partition, 0) < bytes.size(); ++partition) {
         TOPICFS_TRY_ASSIGN(const CommitChoice choice, choose_commit(bytes, partition));
         for (unsigned index = 0; index < kCommitSlots; ++index) {
             const std::uint64_t at = commit_slot_at(partition, index);
-            if (at + kCommitSlotBytes > bytes.size()) {
+            if (at >= bytes.size()) {
                 continue;
             }
-            const auto slot_bytes = std::span(bytes).subspan(at, kCommitSlotBytes);
+            const auto slot_bytes = std::span(bytes).subspan(at, std::min(kCommitSlotBytes, bytes.size() - at));
             if (std::all_of(slot_bytes.begin(), slot_bytes.end(), [](std::byte b) { return b == std::byte{0}; })) {
                 continue;
             }
             const auto slot = decode_commit_slot(slot_bytes);
             if (!slot || slot->partition != partition) {
-                report.damage(at, at + kCommitSlotBytes,
+                report.damage(at, at + slot_bytes.size(),
                               slot ? "the slot is of another partition" : slot.error().message());
                 continue;
             }

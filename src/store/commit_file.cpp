@@ -31,11 +31,13 @@ Result<CommitFile::Loaded> CommitFile::load() {
     const auto content = read_small_file(fs_, path_, kFileBytesMax);
     if (!content) {
         if (is_errno(content.error(), ENOENT)) {
+            loaded.is_short = true;
             return loaded;
         }
         return content.error();
     }
     const auto bytes = std::as_bytes(std::span(*content));
+    loaded.is_short = bytes.size() < commit_file_bytes(1);
     for (std::uint32_t partition = 0; commit_slot_at(partition, 0) < bytes.size(); ++partition) {
         auto choice = choose_commit(bytes, partition);
         if (!choice) {
@@ -66,6 +68,9 @@ Result<std::shared_ptr<File>> CommitFile::open_locked() {
     }
     if (!file_) {
         TOPICFS_TRY_ASSIGN(File file, open_file(fs_, path_, O_RDWR | O_CREAT));
+        // One that was lost or cut is as long again as one is, so that the next that is cut is seen.
+        TOPICFS_TRY_ASSIGN(const FileInfo info, fs_.info(file));
+        TOPICFS_TRY(info.size < commit_file_bytes(1) ? fs_.truncate(file, commit_file_bytes(1)) : Result<void>{});
         file_ = std::make_shared<File>(std::move(file));
     }
     return file_;

@@ -30,8 +30,9 @@ public:
     struct Loaded {
         std::vector<std::optional<CommitSlot>> slots;  // by partition
         std::vector<std::uint32_t> damaged;            // partitions with a slot that is
+        bool is_short = false;                         // than any is: commits may be lost with its end
     };
-    // kNewerFormat: leave it alone. A missing file is as an empty one.
+    // kNewerFormat: leave it alone. A missing file is as an empty one, and short.
     Result<Loaded> load();
 
     // The slot's commit, which gets the next sequence: it outlives the death of the process when this has returned.

@@ -106,6 +106,10 @@ Result<void> StoredGroup::load_commits() {
         loaded = CommitFile::Loaded{};
     }
     TOPICFS_TRY(loaded);
+    if (loaded->is_short) {
+        log_error(directory_ + "/" + kCommitFileName +
+                  ": is missing or cut short; where its commits are lost the group begins anew, by auto.offset.reset");
+    }
     for (const std::uint32_t number : loaded->damaged) {
         log_error(directory_ + "/" + kCommitFileName + ": a commit of partition " + std::to_string(number) +
                   " is damaged; " +

@@ -108,6 +108,13 @@ Result<void> verify_commits(VerifyContext& context, const std::string& path) {
         if (!damaged.empty() && look < kLooksMax) {
             continue;
         }
+        if (bytes.size() < commit_file_bytes(1)) {
+            context.damage({Finding::Kind::kDamage,
+                            path,
+                            Extent{bytes.size(), commit_file_bytes(1)},
+                            {},
+                            "the file is cut short; the group goes on by older commits, or anew"});
+        }
         for (const std::uint32_t partition : damaged) {
             context.damage({Finding::Kind::kDamage,
                             path,

@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include <cerrno>
 #include <cstdlib>
@@ -74,6 +75,15 @@ Result<Source> source_of(const std::string& path) {
     return source;
 }
 
+Result<void> check_writable(const Source& source) {
+    struct statvfs mount = {};
+    if (::statvfs(source.topic_directory.c_str(), &mount) == 0 && (mount.f_flag & ST_RDONLY) != 0) {
+        return make_error(ErrorCode::kReadOnly, "", source.topic_directory,
+                          "mounted read-only, and to consume is to move the group on");
+    }
+    return {};
+}
+
 // Only where there are groups: elsewhere it would be an ordinary directory.
 Result<RecordFile> open_stream(const Source& source, const std::string& group, bool follow) {
     const std::string groups = source.topic_directory + "/.groups";
@@ -132,6 +142,7 @@ Result<bool> has_lag(const Source& source, const std::string& group) {
 Result<int> consume(const CommandLine& line) {
     TOPICFS_TRY_ASSIGN(Consumer::Options options, options_of(line));
     TOPICFS_TRY_ASSIGN(const Source source, source_of(line.argument(0)));
+    TOPICFS_TRY(check_writable(source));
     std::optional<DeadLetters> dead_letters;
     if (const auto topic = line.value("dead-letter")) {
         TOPICFS_TRY_ASSIGN(dead_letters, DeadLetters::open(*topic, source.topic_directory));

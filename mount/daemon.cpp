@@ -249,12 +249,12 @@ Result<void> serve(const DaemonOptions& options, Store& store, Fd signals, Start
 
 // A daemon that was killed holds its lock until the kernel has taken its last thread away, which can be later than its
 // mount is seen to be dead. So where no mount shows the data, a lock on them is given some time to go.
-Result<std::unique_ptr<Store>> open_store_in_turn(const std::string& data_directory) {
+Result<std::unique_ptr<Store>> open_store_in_turn(const std::string& data_directory, const StoreOptions& options) {
     constexpr std::chrono::seconds kWaitMax(2);
     constexpr std::chrono::milliseconds kPoll(10);
     const auto deadline = std::chrono::steady_clock::now() + kWaitMax;
     for (;;) {
-        auto store = open_store(data_directory);
+        auto store = open_store(data_directory, options);
         if (store || store.error().code != ErrorCode::kBusy || std::chrono::steady_clock::now() >= deadline) {
             return store;
         }
@@ -273,7 +273,10 @@ Result<void> run(const DaemonOptions& options, StartReport* report) {
     TOPICFS_TRY_ASSIGN(Fd signals, take_signals());
     const bool to_stderr = options.foreground || !options.log_file.empty();
     log_open(to_stderr ? LogTarget::kStderr : LogTarget::kSyslog, options.log_level);
-    auto store = open_store_in_turn(options.mount.source);
+    // The kernel keeps writers from a read-only mount; that nothing else is written is the store's affair.
+    StoreOptions store_options;
+    store_options.read_only = store_options.alone = options.mount.options.read_only;
+    auto store = open_store_in_turn(options.mount.source, store_options);
     if (!store) {
         return in_data_directory(std::move(store).error(), options.mount.source);
     }

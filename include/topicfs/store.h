@@ -384,6 +384,7 @@ public:
 struct StoreOptions {
     bool create = true;       // make a store where the directory is empty or missing
     bool read_only = false;   // reads only, beside a daemon too: no lock, no thread, nothing is written
+    bool alone = false;       // with read_only: not beside a daemon, nor beside another that is alone (kBusy)
     bool maintenance = true;  // threads that seal and sync; without them the caller does (tests)
 };
 

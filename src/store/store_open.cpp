@@ -93,8 +93,10 @@ Result<void> LocalStore::open_or_create() {
     if (exists) {
         TOPICFS_TRY(read_store_file());
     }
-    if (!options_.read_only) {
+    if (!options_.read_only || options_.alone) {
         TOPICFS_TRY(take_lock());
+    }
+    if (!options_.read_only) {
         if (!exists) {
             // Another may have made the store, and closed it again, before the lock was ours.
             TOPICFS_TRY_ASSIGN(exists, is_ours());
@@ -171,7 +173,7 @@ Result<bool> LocalStore::is_ours() {
 }
 
 Result<void> LocalStore::take_lock() {
-    TOPICFS_TRY_ASSIGN(lock_, open_file(fs_, kLockFileName, O_RDWR | O_CREAT));
+    TOPICFS_TRY_ASSIGN(lock_, open_file(fs_, kLockFileName, options_.read_only ? O_RDONLY : O_RDWR | O_CREAT));
     TOPICFS_TRY_ASSIGN(const bool ours, fs_.try_lock(lock_));
     if (!ours) {
         return refusal(ErrorCode::kBusy, "another topicfs has this store open");

@@ -367,7 +367,7 @@ void Operations::answer_read(Reply& reply, Handle& handle, Position position, st
 
 Result<void> Operations::poll(Reply& reply, fuse_ino_t /*id*/, fuse_file_info* info, fuse_pollhandle* poll) {
     const auto handle = info != nullptr ? handles_.find(info->fh) : nullptr;
-    if (!handle || (!handle->node->follow && !handle->reader)) {
+    if (!handle || !handle->node->follow) {
         if (poll != nullptr) {
             fuse_pollhandle_destroy(poll);
         }

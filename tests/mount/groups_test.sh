@@ -329,6 +329,30 @@ wait "$follower" 2>/dev/null || true
 wait_until 20 waiting_reads 0
 expect_equal '' "$(t cat "$g/0")" "what cat has come back for"
 
+say "without +follow it can always be read, says poll: at the end too, as a file"
+made polled 3
+python "$g" <<'P'
+import os, select, sys
+g = sys.argv[1]
+for name in ("0", "all"):
+    file = os.open(f"{g}/{name}", os.O_RDONLY)
+    poller, epoller = select.poll(), select.epoll()
+    poller.register(file, select.POLLIN)
+    epoller.register(file, select.EPOLLIN)
+    ready = lambda: (poller.poll(0), epoller.poll(0))
+    assert all(ready()), (name, ready())
+    while os.read(file, 1000):
+        pass
+    assert all(ready()), (name, ready())
+    os.close(file)
+assert int(open(f"{g}/0.offset").read()) == 3
+P
+if command -v pv >/dev/null; then
+    set_to earliest
+    expect_equal "$(seq 0 2)" "$(t pv -q "$g/0")"
+    committed 3
+fi
+
 say "a reader of all that waits gets each record once, while others come and go"
 tsh 'echo 4 > "$mnt/.config/num.partitions"'
 made storm

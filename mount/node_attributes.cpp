@@ -72,6 +72,12 @@ std::uint32_t mode_of_partitions(const Topic& topic, const Partition* only, cons
     return mode;
 }
 
+// To read a group's stream moves the group on: who may not write to the group may not read it.
+std::uint32_t readable_where_writable(std::uint32_t mode) {
+    constexpr std::uint32_t kWriteBits = 0222;
+    return (mode & kWriteBits) << 1;
+}
+
 // A view is a file that cannot be written; T/all is as the topic's partitions are made.
 Result<void> set_view(struct stat& to, const Node& node, const Attributes& attributes) {
     constexpr mode_t kReadBits = 0444;
@@ -169,6 +175,7 @@ Result<struct stat> node_attributes(Store& store, const Node& node) {
     if (node.kind == NodeKind::kView && !node.partition) {
         attributes.mode = mode_of_partitions(*node.topic, nullptr, attributes);
     } else if (node.kind == NodeKind::kGroupStream) {
+        attributes.mode &= readable_where_writable(attributes.mode);
         attributes.mode &= mode_of_partitions(*node.topic, node.partition.get(), attributes);
     }
     set_owner_and_times(to, attributes);

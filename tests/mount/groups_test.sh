@@ -447,11 +447,24 @@ may_not 'cat $g/0'
 may_not 'cat $g/all+follow'
 may_not 'cat $g/0.offset'
 may_not 'ls $g'
+# To read a stream moves the group on, so it takes write permission on the group.
+for pair in 0755=0400 0775=0440 0777=0444 0757=0404 0700=0400 0555=0000 0722=0400 0750=0400; do
+    t chmod "${pair%=*}" "$g"
+    expect_equal "${pair#*=}" "$(t stat -c %04a "$g/0")" "the mode of a stream in ${pair%=*}"
+    expect_equal "${pair#*=}" "$(t stat -c %04a "$g/all+follow")" "the mode of a stream in ${pair%=*}"
+done
 t chmod 755 "$g"
+may_not 'cat $g/0'
+may_not 'cat $g/1+follow'
+may_not 'cat $g/all'
+may_not "'$TOPICFS' consume '$mnt/theirs/0' --group g --until-end -- true"
+expect_equal 0 "$(as 5001 cat "$g/0.offset")"
+committed 0
 may_not 'echo 5 > $g/0.offset'
 may_not 'echo false > $g/.config/enable.auto.commit'
 may_not 'mkdir $g/../mine'
 may_not 'rmdir $g'
+t chmod 757 "$g"
 t chmod 640 "$mnt/theirs/0"
 may_not 'cat $g/0'
 may_not 'cat $g/0+follow'

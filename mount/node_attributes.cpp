@@ -15,6 +15,10 @@ namespace {
 constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
 constexpr std::int64_t kNanosecondsPerMillisecond = 1'000'000;
 constexpr double kDirectorySeconds = 1.0;
+// A stream has no size. Of an empty file the kernel reads no page, so splice(2) would take it for one that is at its
+// end, in place of being refused (Operations::read). This is what files in /sys show: tools know it for no size. And
+// they would look for holes, which takes a seek, in a file that has fewer blocks than its size.
+constexpr std::uint64_t kStreamBytes = 4096;
 
 timespec to_timespec(std::int64_t nanoseconds) {
     std::int64_t seconds = nanoseconds / kNanosecondsPerSecond;
@@ -206,10 +210,13 @@ Result<struct stat> node_attributes(Store& store, const Node& node) {
             to.st_size = static_cast<off_t>(text.size());
             break;
         }
-        case NodeKind::kGroupStream:
         case NodeKind::kStatus:
-            // The size is known at the open only, as with files in /proc; a stream has none.
+            // The size is known at the open only, as with files in /proc.
             to.st_mode = S_IFREG | (attributes.mode & kReadBits);
+            break;
+        case NodeKind::kGroupStream:
+            to.st_mode = S_IFREG | (attributes.mode & kReadBits);
+            set_size(to, kStreamBytes, kStreamBytes);
             break;
         case NodeKind::kReader:
         case NodeKind::kWriter:

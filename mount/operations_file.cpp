@@ -303,6 +303,10 @@ Result<void> Operations::read(Reply& reply, fuse_ino_t /*id*/, std::size_t size,
         read_text(reply, *handle, size, offset);
         return {};
     }
+    if (handle->reader && info->lock_owner == 0) {
+        // The page cache asks, for splice(2) and the like: ahead, and not where a reader is. It names no owner.
+        return refused(EINVAL, "a group's stream is read by read(2) only");
+    }
     if (handle->reader) {
         // As with +follow: a full answer would have the kernel ask for the rest of a larger read, and so commit what
         // the reader has not seen.

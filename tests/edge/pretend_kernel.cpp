@@ -348,6 +348,9 @@ std::uint64_t PretendKernel::send_read(const OpenFile& file, std::uint32_t size,
     in.offset = offset;
     in.size = size;
     in.flags = static_cast<std::uint32_t>(flags);
+    // As read(2) has it; a read for the page cache names nobody.
+    in.read_flags = FUSE_READ_LOCKOWNER;
+    in.lock_owner = 1;
     return send(FUSE_READ, file.node, body(in));
 }
 

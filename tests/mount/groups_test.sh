@@ -353,6 +353,43 @@ if command -v pv >/dev/null; then
     committed 3
 fi
 
+say "splice and sendfile are EINVAL, no false end; nothing is committed by them"
+made spliced 1000
+python "$g" "$scratch/spliced" <<'P'
+import errno, os, sys
+g, to = sys.argv[1:]
+committed = lambda: int(open(f"{g}/0.offset").read())
+out = os.open(to, os.O_WRONLY | os.O_CREAT)
+pipe = os.pipe()
+def refused(call):
+    try:
+        got = call()
+    except OSError as error:
+        assert error.errno == errno.EINVAL, error
+        return
+    assert False, got
+for name in ("0", "all", "0+follow", "all+follow"):
+    file = os.open(f"{g}/{name}", os.O_RDONLY)
+    for i in range(2):
+        refused(lambda: os.splice(file, pipe[1], 65536))
+        refused(lambda: os.sendfile(out, file, None, 65536))
+        # Nor when some was read.
+        assert os.read(file, 100).startswith((b"0\n", b"36\n")[i]), i
+    os.close(file)
+    assert committed() == 36, committed()
+    assert os.system(f"echo earliest > {g}/0.offset") == 0
+P
+t cp "$g/0" "$scratch/copied_stream"
+expect_same_file "$mnt/spliced/0" "$scratch/copied_stream"
+committed 1000
+set_to earliest
+python "$g/0" "$scratch/copied_stream" <<'P'
+import shutil, sys
+shutil.copyfile(*sys.argv[1:])
+P
+expect_same_file "$mnt/spliced/0" "$scratch/copied_stream"
+committed 1000
+
 say "a reader of all that waits gets each record once, while others come and go"
 tsh 'echo 4 > "$mnt/.config/num.partitions"'
 made storm

@@ -2,6 +2,8 @@
 
 #include "record_file.h"
 
+#include <topicfs/store.h>
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -72,6 +74,14 @@ Result<void> DeadLetters::add(const RecordPlace& place, std::string_view record,
     std::string line;
     add_as_json(line, place, record, &failure);
     line.back() = delimiter_;
+    if (line.size() > kLineBytesMax) {
+        return make_error(ErrorCode::kTooLarge, "",
+                          std::string(place.topic) + "/" + std::to_string(place.partition) + ", record " +
+                              std::to_string(place.offset.value),
+                          "as a line in " + name_ + " it would have " + std::to_string(line.size()) +
+                              " bytes, and a line has at most " + std::to_string(kLineBytesMax) +
+                              " bytes; nothing was written");
+    }
     for (std::string_view left = line; !left.empty();) {
         const ssize_t written = ::write(file_.get(), left.data(), left.size());
         if (written < 0 && errno != EINTR) {

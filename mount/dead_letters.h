@@ -23,7 +23,7 @@ public:
 
     const std::string& name() const { return name_; }
 
-    // Durable on return.
+    // Durable on return. kTooLarge, and nothing is written, where it would be longer than a line may be.
     Result<void> add(const RecordPlace& place, std::string_view record, const RecordFailure& failure);
 
 private:

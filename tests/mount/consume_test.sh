@@ -189,6 +189,21 @@ tsh 'printf "\\\\0" > "$mnt/nul/.config/record.delimiter" && printf "a\nb\0c\0" 
 consume "$mnt/nul" --group g --batch 1 --max-messages 2 -- bash -c 'od -An -c | tr -d " "' >"$scratch/out"
 expect_equal 'a\nb\0 c\0' "$(paste -sd' ' "$scratch/out")"
 
+say "a dead letter that is too long for a line is refused, and nothing of it is written"
+t mkdir "$mnt/big" "$mnt/big-dead"
+t python3 - "$mnt/big/0" <<'P'
+import sys
+with open(sys.argv[1], "ab") as file:
+    file.write(b"before\n" + b"x" * ((64 << 20) - 100) + b"\n")
+P
+for i in 1 2; do
+    expect_refusal 2 'big/0, record 1: .*big-dead.* at most 67108864 bytes' \
+        "$TOPICFS" consume "$mnt/big" --group g --batch 1 --retries 0 --dead-letter big-dead -- \
+        bash -c '[[ $TOPICFS_OFFSET -eq 0 ]]'
+    expect_equal 1 "$(committed big/.groups/g/0.offset)"
+    expect_equal 0 "$(t stat -c %s "$mnt/big-dead/0")" "bytes of dead letters"
+done
+
 say "SIGTERM and SIGINT: the batch in hand is finished and committed"
 mkfifo "$scratch/go"
 cat >"$scratch/slow" <<'W'

@@ -40,9 +40,10 @@ const CommandSpec kConsumeSpec = {
     "it does not, it is run again after 0.1 s, 0.2 s and so on up to 10 s. A batch that fails\n"
     "for good ends consume with status 1, and the next run begins with it; with --dead-letter\n"
     "the batch is tried in halves down to the records that fail, and only those go there. Each\n"
-    "record is given at least once. SIGTERM and SIGINT end consume after the batch in hand; a\n"
-    "second one kills COMMAND. In the environment of COMMAND: TOPICFS_TOPIC, TOPICFS_GROUP,\n"
-    "TOPICFS_PARTITION, TOPICFS_OFFSET (of the first record) and TOPICFS_COUNT.\n",
+    "record is given at least once. SIGTERM and SIGINT end consume after the batch in hand, with\n"
+    "status 1 where that has failed; a second one kills COMMAND. In the environment of COMMAND:\n"
+    "TOPICFS_TOPIC, TOPICFS_GROUP, TOPICFS_PARTITION, TOPICFS_OFFSET (of the first record) and\n"
+    "TOPICFS_COUNT.\n",
     "  topicfs consume /mnt/topics/orders --group billing -- ./bill\n"
     "  topicfs consume /mnt/topics/orders --group billing --batch 1 --dead-letter orders-dead \\\n"
     "      -- curl --fail --data-binary @- https://billing.example.org/orders\n"
@@ -163,9 +164,7 @@ Result<int> consume(const CommandLine& line) {
     switch (end) {
         case Consumer::End::kStopped:
             return kExitDone;
-        case Consumer::End::kKilled:
-            warn("consume: the command was killed; its batch is not committed");
-            return kExitNo;
+        case Consumer::End::kAbandoned:
         case Consumer::End::kFailed:
             return kExitNo;
         case Consumer::End::kDone:

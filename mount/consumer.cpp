@@ -6,8 +6,10 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cerrno>
 #include <chrono>
+#include <cmath>
 #include <cstdlib>
 #include <utility>
 
@@ -15,7 +17,9 @@ namespace topicfs {
 
 namespace {
 
-constexpr std::size_t kReadBytes = 1u << 20;
+constexpr std::size_t kReadBytesMax = 1u << 20;
+constexpr std::size_t kRecordBytesGuess = 128;
+constexpr double kShareOfBatch = 0.875;
 constexpr std::int64_t kFirstPauseMs = 100;
 constexpr std::int64_t kPauseMsMax = 10'000;
 constexpr std::chrono::seconds kOthersPatience{2};
@@ -37,7 +41,9 @@ Consumer::Consumer(RecordFile& stream, FilterCommand& command, StopSignals& stop
       dead_letters_(dead_letters),
       options_(std::move(options)),
       delimiter_(stream.delimiter().value()),
-      buffer_(std::make_unique<char[]>(kReadBytes)) {}
+      buffer_(std::make_unique<char[]>(kReadBytesMax)),
+      read_bytes_(std::min<std::uint64_t>(options_.batch_records_max, kReadBytesMax / kRecordBytesGuess) *
+                  kRecordBytesGuess) {}
 
 Result<Consumer::End> Consumer::run() {
     while (!has_reached_max()) {
@@ -54,12 +60,16 @@ Result<Consumer::End> Consumer::run() {
         }
         at_end_since_.reset();
         TOPICFS_TRY(split());
+        adapt();
         TOPICFS_TRY_ASSIGN(const Outcome outcome, consume_all());
         if (outcome == Outcome::kFailed) {
             return End::kFailed;
         }
+        if (outcome == Outcome::kAbandoned) {
+            return End::kAbandoned;
+        }
         if (outcome == Outcome::kStopped) {
-            return stop_.count() > 1 ? End::kKilled : End::kStopped;
+            return End::kStopped;
         }
     }
     return End::kDone;
@@ -69,7 +79,7 @@ Result<Consumer::End> Consumer::run() {
 // we have come back for all there was, so a partition that another reader is to have goes over.
 Result<Consumer::Read> Consumer::read() {
     while (stop_.count() == 0) {
-        auto got = stream_.read({buffer_.get(), kReadBytes});
+        auto got = stream_.read({buffer_.get(), read_bytes_});
         if (got && *got == 0) {
             return Read::kEnd;
         }
@@ -142,6 +152,23 @@ Result<void> Consumer::split() {
     return {};
 }
 
+// The next read is to give about a batch, as each read is of the partition whose turn it is: the records of a larger
+// one would all be consumed before another partition's. Where records differ in length it is to give rather less, as
+// what is above a batch is a small one of its own.
+void Consumer::adapt() {
+    if (records_.empty()) {
+        read_bytes_ = std::min(kReadBytesMax, 2 * read_bytes_);
+        return;
+    }
+    const auto [shortest, longest] = std::minmax_element(
+        records_.begin(), records_.end(), [](const Record& a, const Record& b) { return a.bytes < b.bytes; });
+    const double mean = static_cast<double>(records_.back().begin + records_.back().bytes - begin_) /
+                        static_cast<double>(records_.size());
+    const double share = shortest->bytes == longest->bytes ? 1 : kShareOfBatch;
+    const double wanted = std::ceil(mean * share * static_cast<double>(options_.batch_records_max));
+    read_bytes_ = static_cast<std::size_t>(std::clamp(wanted, 1.0, static_cast<double>(kReadBytesMax)));
+}
+
 // All whole records that were read, or so many as are still to be consumed.
 Result<Consumer::Outcome> Consumer::consume_all() {
     std::size_t done = 0;
@@ -209,15 +236,25 @@ Result<Consumer::Outcome> Consumer::consume(Batch batch, std::uint64_t retries, 
             return Outcome::kCommitted;
         }
         if (stop_.count() > 0) {
-            return Outcome::kStopped;
+            return abandon(batch);
         }
         if (attempt > retries) {
             return give_up(batch, reason, attempts_before + attempt);
         }
+        if (attempts_before == 0 && std::has_single_bit(attempt)) {
+            warn(name_of(batch) + ": " + reason + ", at attempt " + std::to_string(attempt) + "; trying again");
+        }
         if (!pause(pause_after(attempt))) {
-            return Outcome::kStopped;
+            return abandon(batch);
         }
     }
+}
+
+// A signal has come, and the command could not do with the batch.
+Consumer::Outcome Consumer::abandon(Batch batch) const {
+    warn(name_of(batch) +
+         (stop_.count() > 1 ? ": the command was killed; not committed" : ": stopped by a signal; not committed"));
+    return Outcome::kAbandoned;
 }
 
 Result<Consumer::Outcome> Consumer::give_up(Batch batch, const std::string& reason, std::uint64_t attempts) {
@@ -242,7 +279,7 @@ Result<Consumer::Outcome> Consumer::consume_halves(Batch batch, std::uint64_t at
     const std::size_t half = batch.size() / 2;
     for (const Batch part : {batch.first(half), batch.subspan(half)}) {
         if (stop_.count() > 0) {
-            return Outcome::kStopped;
+            return abandon(part);
         }
         const std::uint64_t retries = part.size() == 1 ? options_.retries : 0;
         TOPICFS_TRY_ASSIGN(const Outcome outcome, consume(part, retries, attempts_before));

@@ -37,10 +37,10 @@ public:
         std::function<Result<bool>()> others_have_more;
     };
     enum class End {
-        kDone,     // so many records were consumed, or the stream is at its end
-        kStopped,  // by a signal, between two batches
-        kKilled,   // by a second one: the batch in hand is not committed
-        kFailed,   // the command failed for records that no dead letter topic takes; stderr says which
+        kDone,       // so many records were consumed, or the stream is at its end
+        kStopped,    // by a signal, between two batches
+        kAbandoned,  // by a signal, with a batch in hand that the command could not do with; stderr says which
+        kFailed,     // the command failed for records that no dead letter topic takes; stderr says which
     };
 
     // `stream` is a group's, opened with O_NONBLOCK; what is referred to must outlive the consumer.
@@ -59,17 +59,19 @@ private:
     };
     using Batch = std::span<const Record>;
     enum class Read { kSome, kEnd, kStopped };
-    enum class Outcome { kCommitted, kStopped, kFailed };
+    enum class Outcome { kCommitted, kStopped, kAbandoned, kFailed };
 
     Result<Read> read();
     Result<void> wait();
     Result<void> pass_damage(Error error);
     Result<void> split();
+    void adapt();
     Batch next_batch(std::size_t from) const;  // empty where so many were consumed as are to be
     std::string_view bytes_of(Batch batch) const;
     Result<Outcome> consume_all();
     Result<Outcome> consume(Batch batch, std::uint64_t retries, std::uint64_t attempts_before);
     Result<Outcome> consume_halves(Batch batch, std::uint64_t attempts_before);
+    Outcome abandon(Batch batch) const;
     Result<Outcome> give_up(Batch batch, const std::string& reason, std::uint64_t attempts);
     Result<void> commit(Batch batch);
     void tell_command(Batch batch) const;
@@ -84,6 +86,7 @@ private:
     const Options options_;
     const char delimiter_;
     const std::unique_ptr<char[]> buffer_;
+    std::size_t read_bytes_;       // what the next read asks for
     std::string bytes_;            // read, and not consumed yet
     std::uint64_t begin_ = 0;      // where they are in the stream
     std::size_t searched_ = 0;     // of them: in records_, or no delimiter there

@@ -101,8 +101,15 @@ expect_same_file "$mnt/t/1" "$scratch/third"
 expect_equal 3 "$(wc -l <"$scratch/third.runs")"
 
 say "one that fails for good ends it with 1, and nothing of the batch is committed"
-expect_refusal 1 't/0, records 10 to 19: exit status 5, at attempt 2; not committed' \
-    "$TOPICFS" consume "$mnt/t/0" --group bad --batch 10 --retries 1 -- bash -c '[[ $TOPICFS_OFFSET -eq 0 ]] || exit 5'
+expect_status 1 "$TOPICFS" consume "$mnt/t/0" --group bad --batch 10 --retries 4 -- \
+    bash -c '[[ $TOPICFS_OFFSET -eq 0 ]] || exit 5'
+# The first failure is said at once, some of those that follow, and the last.
+t diff -u - "$scratch/err" <<'E' || fail "what it says"
+topicfs: t/0, records 10 to 19: exit status 5, at attempt 1; trying again
+topicfs: t/0, records 10 to 19: exit status 5, at attempt 2; trying again
+topicfs: t/0, records 10 to 19: exit status 5, at attempt 4; trying again
+topicfs: t/0, records 10 to 19: exit status 5, at attempt 5; not committed
+E
 expect_equal 10 "$(committed t/.groups/bad/0.offset)"
 expect_refusal 1 'record 10: killed by signal SIGSEGV, at attempt 1;' \
     "$TOPICFS" consume "$mnt/t/0" --group bad --batch 1 --retries 0 -- bash -c 'kill -SEGV $$'
@@ -204,6 +211,35 @@ for i in 1 2; do
     expect_equal 0 "$(t stat -c %s "$mnt/big-dead/0")" "bytes of dead letters"
 done
 
+say "a backlog of one partition does not keep the others waiting"
+t mkdir "$mnt/fair"
+tsh 'touch "$mnt/fair/1" "$mnt/fair/2"; for p in 0 1 2; do seq -f "%0100g" 3000 >> "$mnt/fair/$p"; done'
+for batch in 1 10 100; do
+    consume "$mnt/fair" --group "fair-$batch" --batch "$batch" --max-messages $((batch * 12)) -- \
+        bash -c 'echo "$TOPICFS_PARTITION $TOPICFS_COUNT"' >"$scratch/turns"
+    t python3 - "$scratch/turns" "$batch" <<'P'
+import sys
+batch = int(sys.argv[2])
+given = [0, 0, 0]
+for line in open(sys.argv[1]):
+    partition, count = map(int, line.split())
+    given[partition] += count
+    # The first read guesses how long records are.
+    assert max(given) - min(given) <= 3 * batch, (batch, given)
+assert sum(given) == 12 * batch, given
+P
+done
+# And a batch is as large as it may be, whatever the records are like.
+t mkdir "$mnt/wide"
+t python3 - "$mnt/wide/0" <<'P'
+import sys
+with open(sys.argv[1], "ab") as file:
+    file.write(b"".join(b"%06d" % n + b"x" * 5000 + b"\n" for n in range(2000)))
+P
+consume "$mnt/wide" --group g --batch 100 --until-end -- bash -c 'echo "$TOPICFS_COUNT"' >"$scratch/counts"
+expect_equal 2000 "$(awk '{ n += $1 } END { print n }' "$scratch/counts")"
+[[ $(grep -cx 100 "$scratch/counts") -ge 10 ]] || fail "batches are of $(sort -n "$scratch/counts" | uniq -c | paste -sd,)"
+
 say "SIGTERM and SIGINT: the batch in hand is finished and committed"
 mkfifo "$scratch/go"
 cat >"$scratch/slow" <<'W'
@@ -265,12 +301,22 @@ kill "$consumer"
 wait "$consumer" || fail "ended with $?"
 expect_equal 1 "$(committed idle/.groups/g/0.offset)"
 rm -f "$scratch/begun"
-"$TOPICFS" consume "$mnt/idle" --group again --retries 1000000 -- bash -c 'echo >> "$0"; exit 1' "$scratch/begun" &
-consumer=$!
-wait_until 20 has_lines 4 "$scratch/begun"
-kill "$consumer"
-wait "$consumer" || fail "ended with $?"
-expect_equal 0 "$(committed idle/.groups/again/0.offset)"
+# stops_in_retries WHAT OPTION...: SIGTERM while a batch is tried again.
+stops_in_retries() {
+    rm -f "$scratch/begun"
+    "$TOPICFS" consume "$mnt/idle" --group again --retries 1000000 "${@:2}" -- \
+        bash -c 'echo >> "$0"; exit 1' "$scratch/begun" 2>"$scratch/err" &
+    consumer=$!
+    wait_until 20 has_lines 4 "$scratch/begun"
+    kill "$consumer"
+    status=0
+    wait "$consumer" || status=$?
+    expect_equal 1 "$status"
+    expect_equal "topicfs: idle/0, record 0: stopped by a signal; $1" "$(tail -n 1 "$scratch/err")"
+    expect_equal 0 "$(committed idle/.groups/again/0.offset)"
+}
+stops_in_retries 'not committed'
+stops_in_retries 'not committed' --dead-letter idle-dead
 
 say "the death of consume ends the command, and frees the partition"
 begin_slow died

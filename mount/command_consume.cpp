@@ -4,6 +4,7 @@
 #include "dead_letters.h"
 #include "filter_command.h"
 #include "group_lag.h"
+#include "new_directory.h"
 #include "record_file.h"
 #include "stop_signals.h"
 
@@ -76,26 +77,30 @@ Result<Source> source_of(const std::string& path) {
     return source;
 }
 
-Result<void> check_writable(const Source& source) {
+// Only where there are groups: elsewhere what is made would be an ordinary directory.
+Result<void> check(const Source& source) {
+    const std::string& directory = source.topic_directory;
+    struct stat found = {};
+    if (::stat((directory + "/.groups").c_str(), &found) != 0) {
+        return make_error(ErrorCode::kInvalid, "", directory, "no topic of a mounted topicfs");
+    }
     struct statvfs mount = {};
-    if (::statvfs(source.topic_directory.c_str(), &mount) == 0 && (mount.f_flag & ST_RDONLY) != 0) {
-        return make_error(ErrorCode::kReadOnly, "", source.topic_directory,
+    if (::statvfs(directory.c_str(), &mount) == 0 && (mount.f_flag & ST_RDONLY) != 0) {
+        return make_error(ErrorCode::kReadOnly, "", directory,
                           "mounted read-only, and to consume is to move the group on");
+    }
+    const std::string view = source.stream == "all" ? "/all" : "/" + source.stream + "@end";
+    TOPICFS_TRY_ASSIGN(const RecordFile records, RecordFile::open(directory + view, 0, "there is no such partition"));
+    if (!records.delimiter()) {
+        return make_error(ErrorCode::kInvalid, "", directory,
+                          "a byte log (record.delimiter is none) has no records to give one by one");
     }
     return {};
 }
 
-// Only where there are groups: elsewhere it would be an ordinary directory.
-Result<RecordFile> open_stream(const Source& source, const std::string& group, bool follow) {
-    const std::string groups = source.topic_directory + "/.groups";
-    const std::string directory = groups + "/" + group;
-    struct stat found = {};
-    if (::stat(groups.c_str(), &found) != 0) {
-        return make_error(ErrorCode::kInvalid, "", source.topic_directory, "no topic of a mounted topicfs");
-    }
-    if (::mkdir(directory.c_str(), 0777) != 0 && errno != EEXIST) {
-        return system_error(errno, "make", directory);
-    }
+Result<RecordFile> open_stream(const Source& source, const std::string& group, bool follow, NewDirectory& made) {
+    const std::string directory = source.topic_directory + "/.groups/" + group;
+    TOPICFS_TRY(made.make(directory, 0777));
     return RecordFile::open(directory + "/" + source.stream + (follow ? "+follow" : ""), O_NONBLOCK,
                             "there is no such group or partition");
 }
@@ -143,22 +148,26 @@ Result<bool> has_lag(const Source& source, const std::string& group) {
 Result<int> consume(const CommandLine& line) {
     TOPICFS_TRY_ASSIGN(Consumer::Options options, options_of(line));
     TOPICFS_TRY_ASSIGN(const Source source, source_of(line.argument(0)));
-    TOPICFS_TRY(check_writable(source));
+    TOPICFS_TRY(check(source));
+    TOPICFS_TRY_ASSIGN(StopSignals stop, StopSignals::catch_them());
+    FilterCommand command({line.arguments().begin() + 1, line.arguments().end()}, stop);
+    TOPICFS_TRY(command.check());
+    NewDirectory new_topic;
+    NewDirectory new_group;
     std::optional<DeadLetters> dead_letters;
     if (const auto topic = line.value("dead-letter")) {
-        TOPICFS_TRY_ASSIGN(dead_letters, DeadLetters::open(*topic, source.topic_directory));
+        TOPICFS_TRY_ASSIGN(dead_letters, DeadLetters::open(*topic, source.topic_directory, new_topic));
     }
-    TOPICFS_TRY_ASSIGN(StopSignals stop, StopSignals::catch_them());
     const bool follow = !line.has("until-end");
     if (!follow && source.stream == "all") {
         options.others_have_more = [&source, group = options.group] { return has_lag(source, group); };
     }
-    TOPICFS_TRY_ASSIGN(RecordFile stream, open_stream(source, options.group, follow));
+    TOPICFS_TRY_ASSIGN(RecordFile stream, open_stream(source, options.group, follow, new_group));
     if (!stream.delimiter()) {
-        return make_error(ErrorCode::kInvalid, "", line.argument(0),
-                          "a byte log (record.delimiter is none) has no records to give one by one");
+        return make_error(ErrorCode::kInvalid, "", line.argument(0), "its record.delimiter was changed");
     }
-    FilterCommand command({line.arguments().begin() + 1, line.arguments().end()}, stop);
+    new_topic.keep();
+    new_group.keep();
     Consumer consumer(stream, command, stop, dead_letters, options);
     TOPICFS_TRY_ASSIGN(const Consumer::End end, consumer.run());
     switch (end) {

@@ -88,6 +88,11 @@ Result<CommandLine> parse_command_line(const CommandSpec& spec, std::span<char* 
     if (given.has("help")) {
         return given;
     }
+    for (const OptionSpec& option : spec.options) {
+        if (!option.is_list && given.values(option.name).size() > 1) {
+            return wrong_use(spec, "--" + std::string(option.name) + " is given twice");
+        }
+    }
     const bool any_number = !spec.arguments.empty() && spec.arguments.back().any_number;
     const std::size_t required = spec.arguments.size() - (any_number ? 1 : 0);
     if (given.arguments_.size() < required) {

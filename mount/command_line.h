@@ -19,6 +19,7 @@ struct OptionSpec {
     char letter;             // the short one, 0 for none
     const char* value_name;  // what stands for the value in the help text; null for a flag
     const char* meaning;
+    bool is_list = false;  // may be given more than once
 };
 
 struct ArgumentSpec {
@@ -42,7 +43,7 @@ struct CommandSpec {
 class CommandLine {
 public:
     bool has(std::string_view option) const { return options_.find(option) != options_.end(); }
-    // The last value given; nothing where the option is not there.
+    // Nothing where the option is not there.
     std::optional<std::string> value(std::string_view option) const;
     // All values given, in order.
     std::vector<std::string> values(std::string_view option) const;
@@ -55,8 +56,8 @@ private:
     std::vector<std::string> arguments_;
 };
 
-// `words` follow the subcommand's name. kInvalid, with the word in the message, for an unknown option, a missing or
-// surplus argument. Where --help is among the words, arguments may be missing.
+// `words` follow the subcommand's name. kInvalid, with the word in the message, for an unknown option, one that is
+// given twice and is no list, a missing or surplus argument. Where --help is among the words, arguments may be missing.
 Result<CommandLine> parse_command_line(const CommandSpec& spec, std::span<char* const> words);
 
 // The whole of `topicfs NAME --help`.

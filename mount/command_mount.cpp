@@ -24,7 +24,8 @@ const CommandSpec kMountSpec = {
      {"MOUNTPOINT", "an existing directory that nothing is mounted on"}},
     {{"options", 'o', "LIST",
       "comma-separated mount options: ro, noexec, noatime, allow_other\n"
-      "(nosuid, nodev and default_permissions are always on)"},
+      "(nosuid, nodev and default_permissions are always on)",
+      true},
      {"verbose", 'v', nullptr, "say which way appends take, and why"},
      {"foreground", 'f', nullptr, "stay on the terminal; log to stderr"},
      {"log-level", 0, "LEVEL", "debug, info (the default), warning or error"},

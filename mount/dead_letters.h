@@ -5,6 +5,7 @@
 #pragma once
 
 #include "io/fd.h"
+#include "new_directory.h"
 #include "record_format.h"
 
 #include <topicfs/result.h>
@@ -16,10 +17,10 @@ namespace topicfs {
 
 class DeadLetters {
 public:
-    // `name` is a topic's name, or with a '/' the path of its directory; made where there is none. `topic_directory`,
-    // an absolute path, is the topic that is consumed, in the same mount. kInvalid where both are the same, or where
-    // this would be no topic.
-    static Result<DeadLetters> open(const std::string& name, const std::string& topic_directory);
+    // `name` is a topic's name, or with a '/' the path of its directory; made where there is none, no more open than
+    // the topic that is consumed, and `made` then. `topic_directory`, an absolute path, is that topic, in the same
+    // mount. kInvalid where both are the same, or where this would be no topic, or is a byte log.
+    static Result<DeadLetters> open(const std::string& name, const std::string& topic_directory, NewDirectory& made);
 
     const std::string& name() const { return name_; }
 

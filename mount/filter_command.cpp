@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 
 namespace topicfs {
@@ -49,6 +51,37 @@ std::string describe_end(int status) {
 }
 
 }  // namespace
+
+Result<void> FilterCommand::check() const {
+    const std::string& name = words_[0];
+    std::vector<std::string> candidates;
+    if (name.find('/') != std::string::npos) {
+        candidates.push_back(name);
+    } else if (const char* const path = std::getenv("PATH"); path != nullptr) {
+        std::string_view left = path;
+        for (bool more = true; more;) {
+            const std::size_t colon = left.find(':');
+            more = colon != std::string_view::npos;
+            const std::string_view directory = left.substr(0, colon);
+            candidates.push_back((directory.empty() ? "." : std::string(directory)) + "/" + name);
+            left.remove_prefix(more ? colon + 1 : left.size());
+        }
+    } else {
+        return {};
+    }
+    int failed_errno = ENOENT;
+    for (const std::string& candidate : candidates) {
+        struct stat found = {};
+        if (::stat(candidate.c_str(), &found) != 0) {
+            failed_errno = errno == EACCES ? EACCES : failed_errno;
+        } else if (S_ISREG(found.st_mode) && ::access(candidate.c_str(), X_OK) == 0) {
+            return {};
+        } else {
+            failed_errno = EACCES;
+        }
+    }
+    return system_error(failed_errno, "run", name);
+}
 
 Result<std::string> FilterCommand::run(std::string_view input) {
     TOPICFS_TRY_ASSIGN(const Fd file, file_of(input));

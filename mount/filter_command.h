@@ -22,6 +22,9 @@ public:
     // `words` are a program, which is looked for in $PATH, and its arguments; not empty.
     FilterCommand(std::vector<std::string> words, StopSignals& stop) : words_(std::move(words)), stop_(stop) {}
 
+    // Whether there is such a program, as far as that can be told without running it. Errors as run()'s.
+    Result<void> check() const;
+
     // Runs it to its end. Empty where it exited with 0; else what it did instead: "exit status 3". A second stop signal
     // kills it. An error where it could not be started.
     Result<std::string> run(std::string_view input);

@@ -3,6 +3,8 @@
 #include "base/json_value.h"
 #include "group_files.h"
 
+#include <sys/stat.h>
+
 #include <cerrno>
 #include <utility>
 
@@ -10,12 +12,28 @@ namespace topicfs {
 
 namespace {
 
+Error neither(const std::string& path) {
+    return make_error(ErrorCode::kInvalid, "", path, "neither topic nor mount of topicfs");
+}
+
 Result<JsonValue> read_status(const std::string& directory) {
     const std::string path = directory + "/.status";
     TOPICFS_TRY_ASSIGN(const std::string text, read_text_file(path));
     auto status = JsonValue::parse(text);
-    if (!status) {
-        return make_error(ErrorCode::kInvalid, "", path, "no figures of a topicfs: " + status.error().message());
+    if (!status || (status->find("topic") == nullptr && status->find("topics") == nullptr)) {
+        return neither(directory);
+    }
+    return status;
+}
+
+Result<JsonValue> read_status_of_user(const std::string& path) {
+    struct stat found = {};
+    if (::stat(path.c_str(), &found) != 0) {
+        return system_error(errno, "", path);
+    }
+    auto status = read_status(path);
+    if (!status && (status.error().system_errno == ENOENT || status.error().system_errno == ENOTDIR)) {
+        return neither(path);
     }
     return status;
 }
@@ -52,7 +70,7 @@ std::uint64_t GroupLag::readers() const {
 }
 
 Result<std::vector<GroupLag>> read_group_lags(const std::string& path) {
-    TOPICFS_TRY_ASSIGN(const JsonValue status, read_status(path));
+    TOPICFS_TRY_ASSIGN(const JsonValue status, read_status_of_user(path));
     std::vector<GroupLag> groups;
     if (status.find("topic") != nullptr) {
         add_groups(status, groups);

@@ -442,5 +442,50 @@ refuses 'no topic of a mounted topicfs' "$mnt/t" --group g --dead-letter "$scrat
 t mkdir "$mnt/bytes"
 tsh 'echo none > "$mnt/bytes/.config/record.delimiter"'
 refuses 'byte log' "$mnt/bytes" --group g -- true
-expect_equal 0 "$(t "$TOPICFS" groups "$mnt/t" | grep -c ' g ')" "groups that wrong use has made"
+refuses '--group is given twice' "$mnt/t" --group g --group h -- true
+refuses 'cannot run: No such file' "$mnt/t" --group g --dead-letter made -- nonesuch
+refuses 'cannot run: Permission denied' "$mnt/t" --group g --dead-letter made -- "$mnt"
+refuses 'byte log' "$mnt/bytes/0" --group g --dead-letter made -- true
+refuses 'bytes: a byte log .* takes no dead letters' "$mnt/t" --group g --dead-letter bytes -- true
+for no_topic in "$mnt/t/0" "$mnt" "$mnt/t/.groups/told" "$scratch"; do
+    refuses "$no_topic: no topic of a mounted topicfs" "$mnt/t" --group g --dead-letter "$no_topic" -- true
+done
+refuses 'Invalid argument' "$mnt/t" --group g --dead-letter 'no name' -- true
+exec 7<"$mnt/t/.groups/told/0"
+expect_refusal 1 'it has a reader' "$TOPICFS" consume "$mnt/t/0" --group told --dead-letter made -- true
+exec 7<&-
+for topic in t bytes; do
+    expect_equal 0 "$(t "$TOPICFS" groups "$mnt/$topic" | awk '$2 == "g" || $2 == "h"' | wc -l)" "groups that wrong use has made"
+done
+[[ ! -e $mnt/made ]] || fail "a dead letter topic was made for a consume that was refused"
+tsh 'echo none > "$mnt/.config/record.delimiter"'
+refuses 'a byte log .* takes no dead letters' "$mnt/t" --group g --dead-letter made -- true
+tsh 'printf "\\\\n" > "$mnt/.config/record.delimiter"'
+[[ ! -e $mnt/made ]] || fail "a dead letter topic was made for a consume that was refused"
+refuses '^topicfs: .*none: No such file or directory$' "$mnt/none" --group g -- true
+
+say "a dead letter topic that is made is no more open than the topic"
+mode_of() { t stat -c %a "$mnt/$1"; }
+n=0
+for wanted in "755 644 755" "750 640 750" "700 600 700" "777 644 755" "755 600 700" "750 644 750"; do
+    read -r topic_mode partition_mode mode <<<"$wanted"
+    n=$((n + 1))
+    t mkdir "$mnt/m$n"
+    tsh 'echo x >> "$1/0"; chmod "$2" "$1/0"; chmod "$3" "$1"' "$mnt/m$n" "$partition_mode" "$topic_mode"
+    consume "$mnt/m$n" --group g --retries 0 --dead-letter "m$n-dead" --until-end -- false 2>/dev/null
+    expect_equal "$mode" "$(mode_of "m$n-dead")" "the mode for $topic_mode with partitions of $partition_mode"
+done
+# Who gets its group is another one than the topic's.
+t mkdir "$mnt/m0"
+tsh 'echo x >> "$mnt/m0/0"; chgrp 5001 "$mnt/m0" "$mnt/m0/0"; chmod 640 "$mnt/m0/0"; chmod 750 "$mnt/m0"'
+consume "$mnt/m0" --group g --retries 0 --dead-letter m0-dead --until-end -- false 2>/dev/null
+expect_equal 700 "$(mode_of m0-dead)"
+
+say "groups and lag of what is no topic"
+for path in "$scratch" "$mnt/t/0" "$mnt/t/.groups/told" "$mnt/t/.status"; do
+    for command in groups lag; do
+        expect_refusal 2 "^topicfs: $path: neither topic nor mount of topicfs$" "$TOPICFS" "$command" "$path"
+    done
+done
+expect_refusal 2 "^topicfs: $mnt/none: No such file or directory$" "$TOPICFS" lag "$mnt/none"
 stop_mount

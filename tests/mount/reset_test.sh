@@ -141,8 +141,8 @@ refuses 'neither TOPIC/.groups/GROUP' "$mnt/t/.groups/g/.config/auto.offset.rese
 mkdir -p "$scratch/t/.groups/g" && echo 5 >"$scratch/t/.groups/g/0.offset"
 refuses 'no group of a mounted topicfs' "$scratch/t/.groups/g" --to-latest
 expect_equal 5 "$(<"$scratch/t/.groups/g/0.offset")"
-expect_refusal 2 'No such file' "$TOPICFS" lag "$scratch"
+expect_refusal 2 'neither topic nor mount' "$TOPICFS" lag "$scratch"
 expect_refusal 2 'No such file' "$TOPICFS" groups "$mnt/none"
 echo nonsense >"$scratch/.status"
-expect_refusal 2 'no figures of a topicfs' "$TOPICFS" lag "$scratch"
+expect_refusal 2 'neither topic nor mount' "$TOPICFS" lag "$scratch"
 stop_mount

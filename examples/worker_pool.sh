@@ -5,6 +5,14 @@
 #
 # A worker that ends is started again, after a second, until SIGTERM or SIGINT comes.
 set -euo pipefail
+if [[ $# -lt 4 || ! $1 =~ ^[1-9][0-9]*$ ]]; then
+    echo "usage: worker_pool.sh N TOPIC GROUP COMMAND..." >&2
+    exit 2
+fi
+if [[ ! -d $2/.groups ]]; then
+    echo "worker_pool.sh: $2: no topic of a mounted topicfs" >&2
+    exit 2
+fi
 count=$1
 shift
 here=$(dirname "$0")

@@ -38,6 +38,18 @@ kill "$worker"
 { wait "$worker" || true; } 2>/dev/null
 expect_same_file "$mnt/one/0" "$scratch/one"
 
+say "worker.sh makes a group, but no topic; without arguments it says what it takes"
+expect_refusal 2 'none: no topic of a mounted topicfs' "$examples/worker.sh" "$mnt/none" g true
+expect_refusal 2 'no topic of a mounted topicfs' "$examples/worker.sh" "$scratch" g true
+[[ ! -e $mnt/none && ! -e $scratch/.groups ]] || fail "something was made"
+for arguments in "" "$mnt/one" "$mnt/one g"; do
+    # shellcheck disable=SC2086
+    expect_refusal 2 '^usage: worker.sh TOPIC GROUP COMMAND' "$examples/worker.sh" $arguments
+done
+expect_refusal 2 'none: no topic of a mounted topicfs' "$examples/worker_pool.sh" 2 "$mnt/none" g true
+expect_refusal 2 '^usage: worker_pool.sh N TOPIC GROUP COMMAND' "$examples/worker_pool.sh"
+expect_refusal 2 '^usage: worker_pool.sh N TOPIC GROUP COMMAND' "$examples/worker_pool.sh" three "$mnt/one" g true
+
 say "worker_pool.sh: workers share the partitions, and each record is for one of them"
 cat >"$scratch/in_pool" <<'W'
 #!/bin/bash
@@ -88,4 +100,16 @@ SINCE=-1d expect_status 1 "$examples/compare_versions.sh" "$mnt/t" "$scratch/old
 expect_equal '-bill 2042 +bill none' "$(grep '^[-+]bill' "$scratch/out" | paste -sd' ')"
 expect_equal 0 "$(t "$TOPICFS" groups "$mnt/t" | grep -c compare)" "groups left behind"
 expect_status 0 "$examples/compare_versions.sh" "$mnt/t" "$scratch/old" "$scratch/old"
+# That one fails is another answer than that they differ.
+printf '#!/bin/bash\ncat >/dev/null; [[ $TOPICFS_PARTITION -ne 2 ]]\n' >"$scratch/fails"
+chmod +x "$scratch/fails"
+SINCE=-1d expect_status 2 "$examples/compare_versions.sh" "$mnt/t" "$scratch/old" "$scratch/fails"
+SINCE=-1d expect_status 2 "$examples/compare_versions.sh" "$mnt/t" "$scratch/fails" "$scratch/old"
+grep -q "compare_versions.sh: $scratch/fails failed" "$scratch/err" || fail "it says $(<"$scratch/err")"
+SINCE=-1d expect_status 2 "$examples/compare_versions.sh" "$mnt/t" "$scratch/none" "$scratch/old"
+SINCE=nonsense expect_status 2 "$examples/compare_versions.sh" "$mnt/t" "$scratch/old" "$scratch/old"
+expect_equal 0 "$(t "$TOPICFS" groups "$mnt/t" | grep -c compare)" "groups left behind"
+expect_refusal 2 '^usage: compare_versions.sh TOPIC OLD NEW' "$examples/compare_versions.sh"
+expect_refusal 2 '^usage: compare_versions.sh TOPIC OLD NEW' "$examples/compare_versions.sh" "$mnt/t" true
+expect_refusal 2 'none: no topic of a mounted topicfs' "$examples/compare_versions.sh" "$mnt/none" true true
 stop_mount

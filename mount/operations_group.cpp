@@ -90,8 +90,10 @@ void Operations::close_stream(const Handle& handle) {
 // Where the reader comes back it commits, so each read is one, also where it has to wait then.
 Result<void> Operations::read_stream(Reply& reply, const std::shared_ptr<Handle>& handle, std::size_t size,
                                      std::uint64_t offset, int flags) {
-    TOPICFS_TRY_ASSIGN(const ByteView bytes, handle->reader->fetch(offset, size));
-    if (!bytes.empty() || !handle->node->follow) {
+    GroupReader& reader = *handle->reader;
+    const bool waits = handle->node->follow;
+    TOPICFS_TRY_ASSIGN(const ByteView bytes, waits ? reader.fetch_enough(offset, size) : reader.fetch(offset, size));
+    if (!bytes.empty() || !waits) {
         give(reply, *handle, offset, bytes);
         return {};
     }
@@ -99,7 +101,7 @@ Result<void> Operations::read_stream(Reply& reply, const std::shared_ptr<Handle>
         const std::lock_guard lock(handle->mutex);
         handle->next_position = Position{offset};
     }
-    TOPICFS_TRY_ASSIGN(const GroupReader::Readiness readiness, handle->reader->readiness());
+    TOPICFS_TRY_ASSIGN(const GroupReader::Readiness readiness, reader.readiness());
     if ((flags & O_NONBLOCK) != 0 && !follows_.ended() && !readiness.is_over) {
         reply.error(EAGAIN);
     } else {
@@ -111,7 +113,7 @@ Result<void> Operations::read_stream(Reply& reply, const std::shared_ptr<Handle>
 // To a read that has waited. What it was to get may have gone to another reader with its partition since.
 void Operations::answer_stream(Reply& reply, const FollowWaits::Read& read) {
     GroupReader& reader = *read.handle->reader;
-    const auto bytes = reader.fetch(read.position.value, read.bytes_max);
+    const auto bytes = reader.fetch_enough(read.position.value, read.bytes_max);
     const auto readiness = bytes && bytes->empty() ? reader.readiness() : GroupReader::Readiness{};
     if (!bytes || !readiness) {
         reply.error(bytes ? readiness.error() : bytes.error());

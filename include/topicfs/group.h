@@ -81,6 +81,8 @@ public:
     // damage has cut that is its rest, as a record of its own. EIO too where retention has taken what is to be given
     // again, or the rest of a record of which a piece was given.
     virtual Result<ByteView> fetch(std::uint64_t at, std::size_t bytes_max) = 0;
+    // The same, but more than was given before only where readiness() says so. For a reader that waits.
+    virtual Result<ByteView> fetch_enough(std::uint64_t at, std::size_t bytes_max) = 0;
 
     // Commits all records that end at or before byte `at` of what was given. Also where enable.auto.commit is false.
     virtual Result<void> commit(std::uint64_t at) = 0;
@@ -96,8 +98,9 @@ public:
     };
     virtual Result<std::vector<Chunk>> describe(std::uint64_t at, std::size_t count_max) = 0;
 
-    // Whether fetch() at the end of what was given would give something, by fetch.min.bytes and fetch.max.wait.ms; and
-    // when to ask again although nobody is told.
+    // Whether fetch_enough() at the end of what was given gives something: there are fetch.min.bytes, or
+    // fetch.max.wait.ms have passed since this was asked first, by either call, and there was something; and when to
+    // ask again although nobody is told.
     struct Readiness {
         bool is_ready = false;  // also where fetch() would give an error
         bool is_over = false;   // there will be no more: the topic or the group was removed

@@ -69,10 +69,10 @@ public:
 
     const std::string& name() const override { return name_; }
     std::uint32_t id() const override { return id_; }
-    Result<std::shared_ptr<GroupReader>> open_reader(std::optional<std::uint32_t> partition) override;
-    Result<Offset> committed(std::uint32_t partition) override;
-    Result<Offset> find(std::uint32_t partition, const GroupPoint& point) override;
-    Result<void> reset(std::uint32_t partition, const GroupPoint& point) override;
+    Result<std::shared_ptr<GroupReader>> open_reader(std::optional<std::uint32_t> number) override;
+    Result<Offset> committed(std::uint32_t number) override;
+    Result<Offset> find(std::uint32_t number, const GroupPoint& point) override;
+    Result<void> reset(std::uint32_t number, const GroupPoint& point) override;
     Result<std::vector<GroupPartitionStatus>> status() override;
     bool is_in_use() const override;
     Attributes attributes() const override;

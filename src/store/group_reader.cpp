@@ -88,24 +88,49 @@ void StoredGroupReader::forget_locked() {
     });
 }
 
+// In a call.
+Result<void> StoredGroupReader::come_back(std::uint64_t at) {
+    StoredGroup::Tells tells;
+    const std::scoped_lock lock(group_->mutex_);
+    TOPICFS_TRY(check_locked());
+    TOPICFS_TRY(check_place(at, "read"));
+    if (group_->settings_.enable_auto_commit) {
+        TOPICFS_TRY(commit_to_locked(at));
+    }
+    returned_ = at;
+    forget_locked();
+    if (group_->unbalanced_) {
+        group_->rebalance_locked(tells);
+    }
+    return {};
+}
+
 Result<ByteView> StoredGroupReader::fetch(std::uint64_t at, std::size_t bytes_max) {
     const std::scoped_lock one(call_mutex_);
     const Call call(*this);
+    TOPICFS_TRY(come_back(at));
+    return at < given_ ? give_again(at, bytes_max) : give(bytes_max);
+}
+
+Result<ByteView> StoredGroupReader::fetch_enough(std::uint64_t at, std::size_t bytes_max) {
+    const std::scoped_lock one(call_mutex_);
+    const Call call(*this);
+    TOPICFS_TRY(come_back(at));
+    if (at < given_) {
+        return give_again(at, bytes_max);
+    }
+    std::uint64_t bytes_min = 1;
     {
-        StoredGroup::Tells tells;
         const std::scoped_lock lock(group_->mutex_);
-        TOPICFS_TRY(check_locked());
-        TOPICFS_TRY(check_place(at, "read"));
-        if (group_->settings_.enable_auto_commit) {
-            TOPICFS_TRY(commit_to_locked(at));
-        }
-        returned_ = at;
-        forget_locked();
-        if (group_->unbalanced_) {
-            group_->rebalance_locked(tells);
+        bytes_min = group_->settings_.fetch_min_bytes;
+    }
+    if (bytes_min > 1) {
+        TOPICFS_TRY_ASSIGN(const Readiness readiness, readiness_in_call());
+        if (!readiness.is_ready && !readiness.is_over) {
+            return ByteView();
         }
     }
-    return at < given_ ? give_again(at, bytes_max) : give(bytes_max);
+    return give(bytes_max);
 }
 
 Result<void> StoredGroupReader::commit(std::uint64_t at) {
@@ -313,6 +338,10 @@ Result<ByteView> StoredGroupReader::give(std::size_t bytes_max) {
 Result<GroupReader::Readiness> StoredGroupReader::readiness() {
     const std::scoped_lock one(call_mutex_);
     const Call call(*this);
+    return readiness_in_call();
+}
+
+Result<GroupReader::Readiness> StoredGroupReader::readiness_in_call() {
     Readiness readiness;
     std::vector<std::uint32_t> turns;
     std::uint64_t bytes_min = 1;

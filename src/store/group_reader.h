@@ -24,6 +24,7 @@ public:
     ~StoredGroupReader() override;
 
     Result<ByteView> fetch(std::uint64_t at, std::size_t bytes_max) override;
+    Result<ByteView> fetch_enough(std::uint64_t at, std::size_t bytes_max) override;
     Result<void> commit(std::uint64_t at) override;
     Result<std::vector<Chunk>> describe(std::uint64_t at, std::size_t count_max) override;
     Result<Readiness> readiness() override;
@@ -65,6 +66,8 @@ private:
     void leave(const Place& place);
     Result<void> prepare(Place& place, std::uint64_t wanted_bytes);
     Result<ByteView> look(Place& place, std::size_t bytes_max);
+    Result<void> come_back(std::uint64_t at);
+    Result<Readiness> readiness_in_call();
     Result<ByteView> give(std::size_t bytes_max);
     Result<ByteView> give_again(std::uint64_t at, std::size_t bytes_max);
     Result<void> describe_stretch(const Stretch& stretch, std::size_t count_max, std::vector<Chunk>& chunks);

@@ -30,6 +30,7 @@ public:
         view.add(std::as_bytes(std::span(std::as_const(*copy))), copy);
         return view;
     }
+    Result<ByteView> fetch_enough(std::uint64_t at, std::size_t bytes_max) override { return fetch(at, bytes_max); }
     Result<void> commit(std::uint64_t at) override {
         const std::lock_guard lock(group_->mutex_);
         TOPICFS_TRY(check_locked("commit"));

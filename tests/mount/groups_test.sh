@@ -329,6 +329,89 @@ wait "$follower" 2>/dev/null || true
 wait_until 20 waiting_reads 0
 expect_equal '' "$(t cat "$g/0")" "what cat has come back for"
 
+say "fetch.min.bytes and fetch.max.wait.ms: the first read of an open waits too"
+made enough 3
+tsh 'echo 1000 > "$1/fetch.min.bytes"; echo 3600000 > "$1/fetch.max.wait.ms"' "$g/.config"
+python "$g" "$mnt/enough/0" "$mnt/.status" <<'P'
+import json, os, select, sys, threading, time
+g, log, status = sys.argv[1:]
+def append(text):
+    with open(log, "ab") as file:
+        file.write(text)
+def set_wait(ms):
+    with open(f"{g}/.config/fetch.max.wait.ms", "w") as file:
+        file.write(str(ms))
+def until(condition):
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+waits = lambda: json.load(open(status))["waiting_reads"] == 1
+committed = lambda: int(open(f"{g}/0.offset").read())
+def read_in_thread(file):
+    got = []
+    thread = threading.Thread(target=lambda: got.append(os.read(file, 1 << 20)))
+    thread.start()
+    return thread, got
+for name in ("0+follow", "all+follow"):
+    begin = committed()
+    file = os.open(f"{g}/{name}", os.O_RDONLY)
+    poller = select.poll()
+    poller.register(file, select.POLLIN)
+    thread, got = read_in_thread(file)
+    until(waits)
+    append(b"some\n")
+    assert waits() and not got and not poller.poll(0)
+    append(b"x" * 999 + b"\n")
+    thread.join(20)
+    assert len(got) == 1 and got[0].endswith(b"some\n" + b"x" * 999 + b"\n"), got
+    # It has come back for them, though it gets nothing yet.
+    append(b"few\n")
+    thread, got = read_in_thread(file)
+    until(waits)
+    given = 5 if name == "0+follow" else 2
+    assert committed() == begin + given and not got, (begin, committed())
+    append(b"x" * 999 + b"\n")
+    thread.join(20)
+    os.close(file)
+    # No more than fetch.max.wait.ms; what is there at the first read of an open counts from that read on.
+    set_wait(300)
+    file = os.open(f"{g}/{name}", os.O_RDONLY)
+    assert os.read(file, 1 << 20) == b"few\n" + b"x" * 999 + b"\n"
+    append(b"last\n")
+    thread, got = read_in_thread(file)
+    thread.join(20)
+    assert got == [b"last\n"]
+    os.close(file)
+    file = os.open(f"{g}/{name}", os.O_RDONLY)
+    begin = time.monotonic()
+    assert os.read(file, 1 << 20) == b"last\n"
+    assert time.monotonic() - begin > 0.29, time.monotonic() - begin
+    os.close(file)
+    # poll(2) says when a read gives something; one that does not wait gives nothing before.
+    file = os.open(f"{g}/{name}", os.O_RDONLY | os.O_NONBLOCK)
+    poller = select.poll()
+    poller.register(file, select.POLLIN)
+    begin = time.monotonic()
+    try:
+        os.read(file, 1 << 20)
+        assert False
+    except BlockingIOError:
+        pass
+    assert poller.poll(20000) and os.read(file, 1 << 20) == b"last\n"
+    assert time.monotonic() - begin > 0.29, time.monotonic() - begin
+    try:
+        os.read(file, 1 << 20)
+        assert False
+    except BlockingIOError:
+        pass
+    os.close(file)
+    set_wait(3600000)
+P
+# Without +follow nobody waits.
+tsh 'echo one >> "$mnt/enough/0"'
+expect_equal one "$(t cat "$g/0")"
+
 say "without +follow it can always be read, says poll: at the end too, as a file"
 made polled 3
 python "$g" <<'P'

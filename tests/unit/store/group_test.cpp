@@ -490,6 +490,40 @@ TEST_CASE("Group: a wait is over with fetch.min.bytes, or after fetch.max.wait.m
     CHECK_FALSE(reading.reader->readiness()->is_ready);
 }
 
+TEST_CASE("Group: a fetch of enough gives nothing before, and commits all the same") {
+    Groups groups;
+    groups.append(0, "a\nb\n");
+    REQUIRE(groups.group()->set("fetch.min.bytes", "5"));
+    Reading reading = groups.open_reader(0);
+    const auto size_of = [](const Result<ByteView>& view) {
+        REQUIRE(view);
+        return view->size();
+    };
+    CHECK(size_of(reading.reader->fetch_enough(0, 100)) == 0);
+    groups.clock().advance(499);
+    CHECK(size_of(reading.reader->fetch_enough(0, 100)) == 0);
+    SECTION("who does not wait gets it") {
+        CHECK(reading.read() == "a\nb\n");
+    }
+    SECTION("after fetch.max.wait.ms") {
+        groups.clock().advance(1);
+        CHECK(size_of(reading.reader->fetch_enough(0, 3)) == 2);
+        // What was given is given again at once.
+        CHECK(size_of(reading.reader->fetch_enough(0, 3)) == 2);
+        CHECK(size_of(reading.reader->fetch_enough(2, 100)) == 0);
+        CHECK(groups.committed(0) == 1);
+        groups.clock().advance(500);
+        CHECK(size_of(reading.reader->fetch_enough(2, 100)) == 2);
+    }
+    SECTION("with fetch.min.bytes") {
+        groups.append(0, "c\n");
+        CHECK(size_of(reading.reader->fetch_enough(0, 100)) == 6);
+        groups.append(0, "d\n");
+        CHECK(size_of(reading.reader->fetch_enough(6, 100)) == 0);
+        CHECK(groups.committed(0) == 3);
+    }
+}
+
 TEST_CASE("Group: a reader can be told where its bytes come from") {
     Groups groups;
     const TimestampMs begin = groups.clock().now();

@@ -158,6 +158,7 @@ private:
         std::shared_ptr<StoredPartition> partition;
         bool has_reader = false;
     };
+    std::optional<Found> find_by_end_before(StoredPartition& partition, Position position) const;
     Result<Committed> committed_now(std::uint32_t number);
     Result<Found> find_point(std::uint32_t number, const GroupPoint& point);
     struct Pending;

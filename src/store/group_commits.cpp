@@ -3,6 +3,7 @@
 #include "store/group_reader.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 
 namespace topicfs {
@@ -142,6 +143,24 @@ Result<Position> StoredGroup::pass_log_start(std::uint32_t number) {
     return found.position;
 }
 
+// The record that begins at `position`, whose bytes are damaged, by the one that ends there: nothing where none does,
+// or that is damaged too.
+std::optional<Found> StoredGroup::find_by_end_before(StoredPartition& partition, Position position) const {
+    const auto topic = topic_.lock();
+    const auto delimiter = topic ? topic->settings().record_delimiter : std::nullopt;
+    if (!delimiter || position <= partition.start()) {
+        return std::nullopt;
+    }
+    const Position last{position.value - 1};
+    std::array<std::byte, 1> byte{};
+    const auto got = partition.read(last, byte);
+    const auto found = partition.find_position(last);
+    if (!got || *got == 0 || byte[0] != static_cast<std::byte>(*delimiter) || !found) {
+        return std::nullopt;
+    }
+    return Found{position, Offset{found->offset.value + 1}};
+}
+
 Result<StoredGroup::Committed> StoredGroup::committed_now(std::uint32_t number) {
     Committed committed;
     std::optional<CommitSlot> slot;
@@ -178,6 +197,11 @@ Result<StoredGroup::Committed> StoredGroup::committed_now(std::uint32_t number) 
     auto found = partition.find_position(slot->position);
     if (!found && found.error().code == ErrorCode::kNotFound && env_.read_only) {
         found = partition.records_end();
+    }
+    if (!found && found.error().code == ErrorCode::kDamaged) {
+        if (const auto before = find_by_end_before(partition, slot->position)) {
+            found = *before;
+        }
     }
     TOPICFS_TRY(found);
     committed.found = *found;
@@ -220,8 +244,13 @@ Result<std::vector<GroupPartitionStatus>> StoredGroup::status() {
 }
 
 Result<Found> StoredGroup::find_point(std::uint32_t number, const GroupPoint& point) {
-    TOPICFS_TRY_ASSIGN(const Committed committed, committed_now(number));
-    StoredPartition& partition = *committed.partition;
+    std::shared_ptr<StoredPartition> kept;
+    {
+        const std::scoped_lock lock(mutex_);
+        TOPICFS_TRY_ASSIGN(const Part* const part, part_locked(number));
+        kept = part->partition;
+    }
+    StoredPartition& partition = *kept;
     Offset offset;
     if (std::holds_alternative<GroupEarliest>(point)) {
         return Found{partition.start(), partition.start_offset()};
@@ -235,6 +264,8 @@ Result<Found> StoredGroup::find_point(std::uint32_t number, const GroupPoint& po
     if (const auto* wanted = std::get_if<Offset>(&point)) {
         offset = *wanted;
     } else {
+        // Only here, as it can lie where nothing can be read any more.
+        TOPICFS_TRY_ASSIGN(const Committed committed, committed_now(number));
         const std::int64_t records = std::get<GroupShift>(point).records;
         const std::uint64_t from = committed.found.offset.value;
         const std::uint64_t back = records < 0 ? std::uint64_t{0} - static_cast<std::uint64_t>(records) : 0;

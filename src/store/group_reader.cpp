@@ -285,6 +285,13 @@ Result<ByteView> StoredGroupReader::look(Place& place, std::size_t bytes_max) {
         if (const Position end = log.damage_end(from); records.error().code == ErrorCode::kDamaged && end > from) {
             place.next = end;
             place.in_record = false;
+            // For whom the error is logged: what to reset the group to. Whether a record begins right behind the
+            // damage, or the rest of one is there, only what is damaged could tell.
+            if (const auto behind = log.find_position(end)) {
+                const Offset next{behind->offset.value + (log.find_offset(behind->offset) ? 0 : 1)};
+                records.error().detail +=
+                    "; the next whole record behind the damage has offset " + std::to_string(next.value);
+            }
         }
         return std::move(records).error();
     }

@@ -377,6 +377,41 @@ with open(sys.argv[1], "r+b") as file:
     file.write(b"XX")
 P
 start_mount
+g=$mnt/damaged/.groups/by_hand
+t mkdir "$g"
+# Who opens it anew meets the damage again; the log says where to go on.
+for i in 1 2; do
+    expect_errno EIO cat "$g/0"
+done
+behind=$(sed -n 's/.*; the next whole record behind the damage has offset \([0-9]*\)$/\1/p' "$log" | tail -n 1)
+expect_equal 1000 "$(committed damaged/.groups/by_hand/0.offset)"
+expect_equal 2000 "$(lag damaged by_hand)"
+[[ $behind -gt 1000 && $behind -lt 3000 ]] || fail "the log says '$behind'"
+tsh 'echo "$2" > "$1"' "$g/0.offset" "$behind"
+for part in 1 2 3; do seq -f "$part %g" 1000 1999; done | tail -n +$((behind + 1)) >"$scratch/wanted"
+tsh 'cat "$1" > "$2"' "$g/0" "$scratch/out"
+expect_same_file "$scratch/wanted" "$scratch/out"
+tsh 'echo earliest > "$1"' "$g/0.offset"
+# The next read of the same open goes on behind it, and commits past it.
+t python3 - "$g" "$scratch/wanted" <<'P'
+import errno, os, sys
+g, wanted = sys.argv[1:]
+file = os.open(f"{g}/0", os.O_RDONLY)
+errors = 0
+got = b""
+while True:
+    try:
+        some = os.read(file, 10000)
+    except OSError as error:
+        assert error.errno == errno.EIO, error
+        errors += 1
+        continue
+    if not some:
+        break
+    got += some
+assert errors == 1 and got.endswith(open(wanted, "rb").read()) and got.startswith(b"1 1000\n"), (errors, len(got))
+assert open(f"{g}/0.offset").read() == "3000\n"
+P
 consume "$mnt/damaged" --group g --until-end -- "$scratch/worker" "$scratch/damaged" 2>"$scratch/err"
 grep -q 'damaged records are left out' "$scratch/err" || fail "it says $(<"$scratch/err")"
 expect_equal 0 "$(lag damaged g)"

@@ -6,7 +6,7 @@
 # A record is committed when the next one is read, so one that COMMAND fails for, or is killed in, is given again: to
 # another worker of the group, or to the next that is started. Start as many as there are partitions; they share them.
 #
-# A shell reads such a file byte by byte, as it cannot seek in it: that makes some 150 records a second. Where COMMAND
+# A shell reads such a file byte by byte, as it cannot seek in it: that makes some 150 records of 100 B a second. Where COMMAND
 # is faster than that, take `topicfs consume` (see --batch). `cat …/all+follow | while read …` is faster too, but then
 # what is in the pipe counts as read, and is lost when this script dies.
 set -euo pipefail

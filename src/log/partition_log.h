@@ -92,8 +92,8 @@ public:
     Result<Position> end();
     Result<std::size_t> read(Position from, std::span<std::byte> into);
     Result<ByteView> view(Position from, std::size_t bytes_max);
-    // Of [from, upto), where `upto` is a record's end, the whole records among the next `bytes_max` bytes; of one that is
-    // longer, so many bytes of it.
+    // Of [from, upto), where `upto` is a record's end, the whole records among the next `bytes_max` bytes; of one that
+    // is longer, so many bytes of it.
     struct Records {
         ByteView view;
         bool ends_in_record = false;

@@ -14,13 +14,14 @@ constexpr int kLz4Race = -32;
 constexpr int kZstdHurry = -5;
 constexpr int kZstdRace = -20;
 
+constexpr std::uint64_t kRateKnownMs = 100;
 constexpr std::uint64_t kRateSpanMs = 1000;
 
 }  // namespace
 
 void SealPace::note(std::uint64_t lag, std::uint64_t backlog) {
-    if (bytes_ == 0) {
-        return;  // Nothing is known yet.
+    if (bytes_ == 0 || took_ms_ < kRateKnownMs) {
+        return;  // Nothing is known yet: a batch or two can have been held up.
     }
     const double ms_per_byte = static_cast<double>(took_ms_) / static_cast<double>(bytes_);
     const double behind_ms = static_cast<double>(std::max(lag, backlog)) * ms_per_byte;

@@ -16,7 +16,7 @@ rss_anon_kb() { awk '$1 == "RssAnon:" { print $2 }' "/proc/$daemon/status"; }
 if [[ $(printf '6.18\n%s\n' "$(uname -r)" | sort -V | head -n 1) != 6.18 ]]; then
     skip "needs Linux 6.18: an older kernel cannot be told to forget a name, and keeps it until it wants the memory"
 fi
-start_mount --log-level info
+start_mount
 t mkdir "$mnt/t"
 tsh 'echo 4096 > "$mnt/t/.config/seal.bytes"; touch "$mnt/t/1"
     for i in $(seq 1000); do echo "line $i"; done | tee -a "$mnt/t/1" >> "$mnt/t/0"'

@@ -23,6 +23,10 @@ TEST_CASE("SealPace: what was asked for counts while the sealer keeps up, and wh
     SealPace unknown;
     unknown.note(std::uint64_t{1} << 40, 0);
     CHECK(unknown.level(Codec::kLz4, 1) == 1);
+    SealPace held_up;
+    held_up.sealed(1000, 99);
+    held_up.note(std::uint64_t{1} << 40, 0);
+    CHECK(held_up.level(Codec::kLz4, 1) == 1);
     SealPace pace = pace_of_a_byte_a_microsecond();
     pace.note(milliseconds(SealPace::kHurryMs), 0);
     CHECK(pace.level(Codec::kLz4, 9) == 9);

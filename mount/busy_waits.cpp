@@ -56,7 +56,8 @@ void BusyWaits::serve() {
             changed_.wait(lock);
             continue;
         }
-        if (!ended_ && !retry_ && changed_.wait_until(lock, first->until) == std::cv_status::no_timeout) {
+        const Clock::time_point until = first->until;  // Others come while it waits.
+        if (!ended_ && !retry_ && changed_.wait_until(lock, until) == std::cv_status::no_timeout) {
             continue;
         }
         retry_ = false;

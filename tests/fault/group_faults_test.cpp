@@ -1,12 +1,9 @@
 // Commits of a group when calls fail, when the process dies, and when power is cut: at the N-th system call, N raised
 // until a run meets no failure. Whatever happens: a commit that was shown outlives the process; one that was made
 // durable outlives a power cut; none lies behind the log end, or ahead of what a reader had come back for.
+#include "fault/faulty_store.h"
 #include "store/group.h"
-#include "store/local_store.h"
 #include "support/bytes.h"
-#include "support/fault_file_system.h"
-#include "support/power_cut_file_system.h"
-#include "support/temporary_directory.h"
 
 #include <topicfs/group.h>
 
@@ -29,38 +26,9 @@ struct Known {
     std::uint64_t back = 0;     // records that a reader has come back for, or tried to
 };
 
-class GroupRun {
+class GroupRun final : public FaultyStore {
 public:
-    Result<void> open(const std::optional<Fault>& fault = {}) {
-        TOPICFS_TRY_ASSIGN(auto fs, open_file_system(directory_.string()));
-        auto faults = std::make_unique<OwningFaultFileSystem>(std::move(fs));
-        faults_ = faults.get();
-        if (fault) {
-            faults_->set(*fault);
-        }
-        return open_on(std::move(faults));
-    }
-    Result<void> open_for_power_cut() {
-        auto fs = std::make_unique<PowerCutFileSystem>(directory_);
-        power_ = fs.get();
-        return open_on(std::move(fs));
-    }
-    PowerCutFileSystem& power() { return *power_; }
-    FaultFileSystem& faults() { return *faults_; }
-    void cut_power(Random& random) {
-        power_->freeze();
-        directory_ = root_ / ("after cut " + std::to_string(++cuts_));
-        std::filesystem::create_directory(directory_);
-        power_->materialize(directory_, random);
-        end();
-    }
-    void die() {
-        if (store_) {
-            faults_->set({"", "", 1, true, EIO});
-            end();
-        }
-    }
-    void end() {
+    void end() override {
         reader_.reset();
         group_.reset();
         store_.reset();
@@ -233,25 +201,6 @@ private:
         return shown;
     }
 
-    Result<void> open_on(std::unique_ptr<FileSystem> fs) {
-        StoreEnvironment environment;
-        environment.fs = std::move(fs);
-        environment.clock = &clock_;
-        environment.boot_id = "boot " + std::to_string(cuts_);
-        environment.directory = "store";
-        StoreOptions options;
-        options.maintenance = false;
-        TOPICFS_TRY_ASSIGN(store_, LocalStore::open(std::move(environment), options));
-        return {};
-    }
-
-    TemporaryDirectory root_;
-    std::filesystem::path directory_ = root_.path();
-    int cuts_ = 0;
-    PowerCutFileSystem* power_ = nullptr;
-    FaultFileSystem* faults_ = nullptr;
-    ManualClock clock_{TimestampMs{1'000'000}};
-    std::unique_ptr<LocalStore> store_;
     std::shared_ptr<Group> group_;
     std::shared_ptr<GroupReader> reader_;
     std::uint64_t at_ = 0;

@@ -2,12 +2,9 @@
 // system call, N raised until a run meets no failure. Whatever happens: the store opens; a group whose making was
 // answered is there with the settings and the commit that were answered, one whose removal was answered is gone, one in
 // between is there as a whole or not at all; a group that nobody touched is what it was; and nothing is left over.
+#include "fault/faulty_store.h"
 #include "store/group.h"
-#include "store/local_store.h"
 #include "support/bytes.h"
-#include "support/fault_file_system.h"
-#include "support/power_cut_file_system.h"
-#include "support/temporary_directory.h"
 
 #include <topicfs/group.h>
 
@@ -31,34 +28,8 @@ struct Known {
     std::set<std::uint64_t> committed;
 };
 
-class GroupsRun {
+class GroupsRun final : public FaultyStore {
 public:
-    Result<void> open() {
-        TOPICFS_TRY_ASSIGN(auto fs, open_file_system(directory_.string()));
-        auto faults = std::make_unique<OwningFaultFileSystem>(std::move(fs));
-        faults_ = faults.get();
-        return open_on(std::move(faults));
-    }
-    Result<void> open_for_power_cut() {
-        auto fs = std::make_unique<PowerCutFileSystem>(directory_);
-        power_ = fs.get();
-        return open_on(std::move(fs));
-    }
-    PowerCutFileSystem& power() { return *power_; }
-    FaultFileSystem& faults() { return *faults_; }
-    void cut_power(Random& random) {
-        power_->freeze();
-        directory_ = root_ / ("after cut " + std::to_string(++cuts_));
-        std::filesystem::create_directory(directory_);
-        power_->materialize(directory_, random);
-        store_.reset();
-    }
-    void die() {
-        faults_->set({"", "", 1, true, EIO});
-        store_.reset();
-    }
-    void end() { store_.reset(); }
-
     // With a group "kept", whose reader has come back for two records, durably.
     Result<void> make() {
         TOPICFS_TRY(open());
@@ -201,25 +172,6 @@ private:
         }
     }
 
-    Result<void> open_on(std::unique_ptr<FileSystem> fs) {
-        StoreEnvironment environment;
-        environment.fs = std::move(fs);
-        environment.clock = &clock_;
-        environment.boot_id = "boot " + std::to_string(cuts_);
-        environment.directory = "store";
-        StoreOptions options;
-        options.maintenance = false;
-        TOPICFS_TRY_ASSIGN(store_, LocalStore::open(std::move(environment), options));
-        return {};
-    }
-
-    TemporaryDirectory root_;
-    std::filesystem::path directory_ = root_.path();
-    int cuts_ = 0;
-    PowerCutFileSystem* power_ = nullptr;
-    FaultFileSystem* faults_ = nullptr;
-    ManualClock clock_{TimestampMs{1'000'000}};
-    std::unique_ptr<LocalStore> store_;
     std::map<std::string, Known> known_;
 };
 

@@ -121,9 +121,9 @@ TEST_CASE("busy waits: many wait, keep no thread, and come one after the other")
 
 TEST_CASE("busy waits: many that nobody makes room for get EBUSY, each once") {
     Held held(Milliseconds(20));
-    std::vector<std::uint64_t> waiting;
-    for (int i = 0; i < 100; ++i) {
-        waiting.push_back(held.kernel.send_open(held.node, O_RDONLY));
+    std::vector<std::uint64_t> waiting(100);
+    for (std::uint64_t& open : waiting) {
+        open = held.kernel.send_open(held.node, O_RDONLY);
     }
     for (const std::uint64_t open : waiting) {
         CHECK(held.kernel.receive(open).error == EBUSY);

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace topicfs::test {
@@ -20,7 +21,8 @@ struct FakeContext;
 
 class FakeGroup final : public Group, public std::enable_shared_from_this<FakeGroup> {
 public:
-    FakeGroup(std::shared_ptr<FakeContext> context, std::string name) : context_(std::move(context)), name_(name) {}
+    FakeGroup(std::shared_ptr<FakeContext> context, std::string name)
+        : context_(std::move(context)), name_(std::move(name)) {}
 
     // More of the stream, for the readers there are.
     void give(std::string_view text);

@@ -158,7 +158,7 @@ private:
         }
         if (dice < 6 && reader_) {
             const auto shown = shown_commits();
-            const auto closed = reader_->close();
+            auto closed = reader_->close();
             reader_.reset();
             for (std::uint32_t i = 0; closed && i < kParts; ++i) {
                 known_[i].durable = std::max(known_[i].durable, shown[i]);

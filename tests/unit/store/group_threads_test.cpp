@@ -118,7 +118,7 @@ TEST_CASE("Group: readers, writers and lookers-on in threads of their own: each 
         thread.join();
     }
     CHECK(failures == 0);
-    CHECK(done.twice() == "");
+    CHECK(done.twice().empty());
     REQUIRE((*store)->close());
 }
 

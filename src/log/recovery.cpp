@@ -110,6 +110,10 @@ Result<RecoveryPoint> Recovery::point_without_file() {
         TOPICFS_TRY_ASSIGN(const BatchDecoded decoded, read_batch_header(fs_, file, 0, first.bytes));
         point.log_start = first.base;
         point.log_start_offset = decoded.header.base_offset;
+        if (const auto front = read_given_back(fs_, file, first.bytes); front && *front) {
+            point.log_start = (*front)->end;
+            point.log_start_offset = (*front)->end_offset;
+        }
     } else if (!heads_.empty()) {
         point.log_start = heads_.back();
     }

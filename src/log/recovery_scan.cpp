@@ -76,6 +76,10 @@ Result<bool> Recovery::scan_one(std::size_t number, std::uint64_t from) {
                                return true;
                            }));
         from = scan.valid_end;
+        if (scan.given_back && scan.end > sealed_end_) {  // and no batch behind
+            sealed_end_ = scan.end;
+            sealed_end_offset_ = scan.end_offset;
+        }
         if (scan.gaps.empty()) {
             break;
         }

@@ -92,6 +92,11 @@ Result<std::shared_ptr<Segment::Files>> Segment::open_files_locked(bool rebuild_
     }
     files->index = std::move(opened.index);
     entries_.store(opened.count, std::memory_order_release);
+    auto front = read_given_back(fs_, files->segment, bytes());
+    if (!front && front.error().code != ErrorCode::kDamaged) {
+        return std::move(front).error();
+    }
+    TOPICFS_TRY(note_front_locked(*files, front ? *front : std::nullopt));
     const std::scoped_lock lock(files_mutex_);
     keep_locked(files);
     if (rebuild_index) {
@@ -131,7 +136,8 @@ auto Segment::with_index(Use use) -> decltype(use(std::declval<Files&>())) {
 Result<Segment::Lookup> Segment::find(Position position) {
     return with_index([&](Files& files) -> Result<Lookup> {
         const std::uint64_t count = entries_.load(std::memory_order_acquire);
-        TOPICFS_TRY_ASSIGN(const auto last, files.index->last_where(count, [&](const IndexEntry& entry) {
+        const std::uint64_t first = first_entry_.load(std::memory_order_acquire);
+        TOPICFS_TRY_ASSIGN(const auto last, files.index->last_where(first, count, [&](const IndexEntry& entry) {
             return entry.base_position <= position;
         }));
         Lookup lookup;
@@ -144,7 +150,7 @@ Result<Segment::Lookup> Segment::find(Position position) {
             }
             lookup.gap_from = entry.end_position();
         }
-        const std::uint64_t next = last ? *last + 1 : 0;
+        const std::uint64_t next = last ? *last + 1 : first;
         if (next < count) {
             TOPICFS_TRY_ASSIGN(const IndexEntry entry, files.index->entry(next));
             lookup.gap_to = entry.base_position;
@@ -157,9 +163,10 @@ Result<Segment::Lookup> Segment::find(Position position) {
 Result<std::optional<IndexEntry>> Segment::entry_where(const std::function<bool(const IndexEntry&)>& holds, bool next) {
     return with_index([&](Files& files) -> Result<std::optional<IndexEntry>> {
         const std::uint64_t count = entries_.load(std::memory_order_acquire);
-        TOPICFS_TRY_ASSIGN(std::optional<std::uint64_t> number, files.index->last_where(count, holds));
+        const std::uint64_t first = first_entry_.load(std::memory_order_acquire);
+        TOPICFS_TRY_ASSIGN(std::optional<std::uint64_t> number, files.index->last_where(first, count, holds));
         if (next) {
-            number = number ? *number + 1 : 0;
+            number = number ? *number + 1 : first;
         }
         if (!number || *number >= count) {
             return std::optional<IndexEntry>();
@@ -175,6 +182,10 @@ Result<std::optional<IndexEntry>> Segment::find_offset(Offset offset) {
 
 Result<std::optional<IndexEntry>> Segment::find_time(TimestampMs time) {
     return entry_where([&](const IndexEntry& entry) { return entry.last_time < time; }, true);
+}
+
+Result<std::optional<IndexEntry>> Segment::find_file_offset(std::uint64_t file_offset) {
+    return entry_where([&](const IndexEntry& entry) { return entry.file_offset <= file_offset; }, false);
 }
 
 Result<std::optional<IndexEntry>> Segment::first_entry() {
@@ -196,10 +207,14 @@ Result<std::optional<IndexEntry>> Segment::end_entry(bool last) {
     }
     return with_index([&](Files& files) -> Result<std::optional<IndexEntry>> {
         const std::uint64_t count = entries_.load(std::memory_order_acquire);
-        if (count == 0) {
+        const std::uint64_t first = first_entry_.load(std::memory_order_acquire);
+        if (count <= first) {
             return std::optional<IndexEntry>();
         }
-        TOPICFS_TRY_ASSIGN(const IndexEntry entry, files.index->entry(last ? count - 1 : 0));
+        TOPICFS_TRY_ASSIGN(const IndexEntry entry, files.index->entry(last ? count - 1 : first));
+        if (!last && first != first_entry_.load(std::memory_order_acquire)) {
+            return std::optional(entry);  // It was given back meanwhile: not to be remembered.
+        }
         if (!last || entry.file_end() == seen_bytes) {  // else another was appended meanwhile
             const std::scoped_lock lock(files_mutex_);
             known = Numbered{seen_bytes, entry};
@@ -210,6 +225,9 @@ Result<std::optional<IndexEntry>> Segment::end_entry(bool last) {
 
 Result<Segment::Decoded> Segment::read_batch(const IndexEntry& entry, BufferPool& buffers) {
     TOPICFS_TRY_ASSIGN(const std::shared_ptr<Files> opened, files());
+    if (entry.file_offset < given_back_end_.load(std::memory_order_acquire)) {
+        return make_error(ErrorCode::kNotFound, "read", path_, "the batch was given back");
+    }
     TOPICFS_TRY_ASSIGN(BatchDecoded decoded,
                        read_batch_header(fs_, opened->segment, entry.file_offset, entry.file_end()));
     const BatchHeader& header = decoded.header;
@@ -309,13 +327,71 @@ Result<void> Segment::append_batch(const BatchHeader& header, std::span<const st
         return written;
     }
     has_tail_ = false;
-    const auto segment_info = fs_.info(current->segment);
-    const auto index_info = current->index->info();
+    note_disk_bytes(*current);
+    entries_.store(number + 1, std::memory_order_release);
+    bytes_.store(at + batch.size(), std::memory_order_release);
+    return {};
+}
+
+void Segment::note_disk_bytes(const Files& opened) {
+    const auto segment_info = fs_.info(opened.segment);
+    const auto index_info = opened.index->info();
     if (segment_info && index_info) {
         disk_bytes_.store(segment_info->disk_bytes + index_info->disk_bytes, std::memory_order_relaxed);
     }
-    entries_.store(number + 1, std::memory_order_release);
-    bytes_.store(at + batch.size(), std::memory_order_release);
+}
+
+// Under append_mutex_. Look-ups take no notice of what stood before `front`'s end from now on.
+Result<void> Segment::note_front_locked(Files& opened, const std::optional<GivenBack>& front) {
+    given_back_ = front;
+    std::uint64_t first = 0;
+    if (front) {
+        const std::uint64_t count = entries_.load(std::memory_order_acquire);
+        TOPICFS_TRY_ASSIGN(const auto last, opened.index->last_where(0, count, [&](const IndexEntry& entry) {
+            return entry.file_offset < front->file_end;
+        }));
+        first = last ? *last + 1 : 0;
+    }
+    given_back_end_.store(front ? front->file_end : 0, std::memory_order_release);
+    const std::scoped_lock lock(files_mutex_);
+    first_entry_.store(first, std::memory_order_release);
+    first_known_.reset();
+    return {};
+}
+
+Result<std::optional<GivenBack>> Segment::given_back() {
+    TOPICFS_TRY(files());
+    const std::scoped_lock lock(append_mutex_);
+    return given_back_;
+}
+
+Result<void> Segment::give_back(const GivenBack& front) {
+    constexpr std::uint64_t kBlockBytes = 4096;  // What the disk takes back are whole ones.
+    TOPICFS_TRY_ASSIGN(const std::shared_ptr<Files> opened, files());
+    std::uint64_t upto = 0;
+    {
+        const std::scoped_lock lock(append_mutex_);
+        upto = given_back_ ? given_back_->file_end : 0;
+    }
+    if (upto < front.file_end) {
+        upto = front.file_end;
+        auto written = write_at(fs_, opened->segment, encode_given_back(front), 0);
+        if (written) {
+            written = fs_.fdatasync(opened->segment);
+        }
+        const std::scoped_lock lock(append_mutex_);
+        if (!written) {
+            // It may have been about batches: whoever makes those durable must hear of it.
+            sync_error_ = written.error();
+            return written;
+        }
+        TOPICFS_TRY(note_front_locked(*opened, front));
+    }
+    if (const std::uint64_t end = upto / kBlockBytes * kBlockBytes; end > kBlockBytes) {
+        TOPICFS_TRY(fs_.punch_hole(opened->segment, kBlockBytes, end - kBlockBytes));
+    }
+    const std::scoped_lock lock(append_mutex_);
+    note_disk_bytes(*opened);
     return {};
 }
 
@@ -361,7 +437,11 @@ Result<std::optional<Segment::Origin>> Segment::origin() {
         return std::optional<Origin>();
     }
     TOPICFS_TRY_ASSIGN(const std::shared_ptr<Files> opened, files());
-    TOPICFS_TRY_ASSIGN(const BatchDecoded decoded, read_batch_header(fs_, opened->segment, 0, bytes()));
+    const std::uint64_t first = given_back_end_.load(std::memory_order_acquire);
+    if (first >= bytes()) {
+        return std::optional<Origin>();
+    }
+    TOPICFS_TRY_ASSIGN(const BatchDecoded decoded, read_batch_header(fs_, opened->segment, first, bytes()));
     if (decoded.outcome != BatchOutcome::kBatch) {
         return std::optional<Origin>();
     }

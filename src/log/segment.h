@@ -10,6 +10,7 @@
 #pragma once
 
 #include "format/batch.h"
+#include "format/given_back.h"
 #include "log/buffer_pool.h"
 #include "log/file_windows.h"
 #include "log/segment_index.h"
@@ -80,6 +81,15 @@ public:
     // Adds up to `bytes` raw bytes of a batch that is stored to `view`, as a mapping. Returns how many.
     Result<std::size_t> view_stored(const Decoded& batch, std::size_t skip, std::size_t bytes, ByteView& view);
 
+    // What stands before the first batch; nothing where that is at the file's begin.
+    Result<std::optional<GivenBack>> given_back();
+    // The batches that begin before `front`.file_end are no more, and what they had is given back to the disk. The frame
+    // that takes their place is durable before. Nobody may be reading them. Does nothing where more was given back
+    // already, but what a crash has left undone.
+    Result<void> give_back(const GivenBack& front);
+    // The last batch that stands at or before that place in the file; nothing where none does.
+    Result<std::optional<IndexEntry>> find_file_offset(std::uint64_t file_offset);
+
     // Writes a batch (header.batch_bytes() long) behind bytes() and its index entry, then publishes both. Not durable.
     // On an error bytes() is as it was.
     Result<void> append_batch(const BatchHeader& header, std::span<const std::byte> batch);
@@ -115,6 +125,8 @@ private:
     Result<std::shared_ptr<Files>> open_files_locked(bool rebuild_index);
     void keep_locked(std::shared_ptr<Files> files);
     Result<void> drop_tail_locked(Files& opened);
+    Result<void> note_front_locked(Files& opened, const std::optional<GivenBack>& front);
+    void note_disk_bytes(const Files& opened);
     // After the index proved wrong; does nothing where somebody else did it since `seen`.
     Result<void> rebuild_index(const std::shared_ptr<Files>& seen);
     Result<std::optional<IndexEntry>> entry_where(const std::function<bool(const IndexEntry&)>& holds, bool next);
@@ -136,9 +148,12 @@ private:
     };
     std::optional<Numbered> first_known_;  // by files_mutex_, as is the next
     std::optional<Numbered> last_known_;
+    std::optional<GivenBack> given_back_;  // by append_mutex_, once the files were opened
     bool has_tail_ = false;            // by append_mutex_: there may be something behind bytes()
     std::optional<Error> sync_error_;  // by append_mutex_: of the sync before the files were to be closed
     bool rebuilt_ = false;  // by append_mutex_: the index was rebuilt by this process, a second time is of no use
+    std::atomic<std::uint64_t> given_back_end_{0};  // in the file: where batches begin; known once it was opened
+    std::atomic<std::uint64_t> first_entry_{0};     // of the index: those before it were given back
     std::atomic<std::uint64_t> entries_{0};
     std::atomic<std::uint64_t> bytes_;
     std::atomic<std::uint64_t> synced_bytes_;

@@ -65,7 +65,7 @@ Result<SegmentIndex::Opened> SegmentIndex::open(FileSystem& fs, const std::strin
     }
     const std::uint64_t count = info.size < kIndexHeaderBytes ? 0 : (info.size - kIndexHeaderBytes) / kIndexEntryBytes;
     // Entries are in the order of the file.
-    TOPICFS_TRY_ASSIGN(const auto last, index->last_where(count, [&](const IndexEntry& entry) {
+    TOPICFS_TRY_ASSIGN(const auto last, index->last_where(0, count, [&](const IndexEntry& entry) {
         return entry.file_end() <= segment_bytes;
     }));
     if (last) {
@@ -124,8 +124,8 @@ Result<IndexEntry> SegmentIndex::entry(std::uint64_t number) const {
 }
 
 Result<std::optional<std::uint64_t>> SegmentIndex::last_where(
-    std::uint64_t count, const std::function<bool(const IndexEntry&)>& holds) const {
-    std::uint64_t low = 0;  // It holds for all below.
+    std::uint64_t first, std::uint64_t count, const std::function<bool(const IndexEntry&)>& holds) const {
+    std::uint64_t low = first;  // It holds for all below.
     std::uint64_t high = count;
     while (low < high) {
         const std::uint64_t middle = low + (high - low) / 2;
@@ -136,7 +136,7 @@ Result<std::optional<std::uint64_t>> SegmentIndex::last_where(
             high = middle;
         }
     }
-    return low == 0 ? std::optional<std::uint64_t>() : std::optional(low - 1);
+    return low <= first ? std::optional<std::uint64_t>() : std::optional(low - 1);
 }
 
 Result<void> SegmentIndex::append(std::uint64_t number, const IndexEntry& entry) {

@@ -55,9 +55,9 @@ public:
     // kDamaged where it fails its check.
     Result<IndexEntry> entry(std::uint64_t number) const;
 
-    // Of the first `count` entries, the number of the last for which `holds`, which must hold for a prefix of them;
+    // Of the entries [first, count), the number of the last for which `holds`, which must hold for a prefix of them;
     // nothing where it holds for none.
-    Result<std::optional<std::uint64_t>> last_where(std::uint64_t count,
+    Result<std::optional<std::uint64_t>> last_where(std::uint64_t first, std::uint64_t count,
                                                     const std::function<bool(const IndexEntry&)>& holds) const;
 
     bool is_file() const { return static_cast<bool>(file_); }

@@ -23,6 +23,7 @@ public:
     Result<SegmentScan> run();
 
 private:
+    Result<void> begin();
     Result<bool> step();  // false at the end
     Result<bool> pass_damage(const std::string& reason, bool torn);
     Result<std::optional<std::uint64_t>> find_batch(std::uint64_t from);
@@ -45,12 +46,33 @@ Result<SegmentScan> Scanner::run() {
     at_ = options_.from;
     scan_.valid_end = at_;
     scan_.end = options_.expected;
+    TOPICFS_TRY(begin());
     for (;;) {
         TOPICFS_TRY_ASSIGN(const bool more, step());
         if (!more) {
             return std::move(scan_);
         }
     }
+}
+
+// Passes over what was given back.
+Result<void> Scanner::begin() {
+    if (at_ != 0) {
+        return {};
+    }
+    auto front = read_given_back(fs_, file_, file_end_);
+    if (!front) {
+        // What is damaged step() finds too.
+        return front.error().code == ErrorCode::kDamaged ? Result<void>() : Result<void>(std::move(front).error());
+    }
+    if (*front) {
+        scan_.given_back = **front;
+        at_ = (*front)->file_end;
+        scan_.valid_end = at_;
+        scan_.end = std::max(scan_.end, (*front)->end);
+        scan_.end_offset = (*front)->end_offset;
+    }
+    return {};
 }
 
 Result<bool> Scanner::step() {
@@ -157,6 +179,20 @@ Result<std::optional<std::uint64_t>> Scanner::find_batch(std::uint64_t from) {
 Result<SegmentScan> scan_segment(FileSystem& fs, const File& file, const SegmentScanOptions& options,
                                  const std::function<bool(const ScannedBatch&)>& visit) {
     return Scanner(fs, file, options, visit).run();
+}
+
+Result<std::optional<GivenBack>> read_given_back(FileSystem& fs, const File& file, std::uint64_t file_end) {
+    std::array<std::byte, kGivenBackStoredBytes> bytes;
+    const std::size_t want = std::min<std::uint64_t>(bytes.size(), file_end);
+    TOPICFS_TRY_ASSIGN(const std::size_t have, read_at(fs, file, std::span(bytes).first(want), 0));
+    auto front = decode_given_back(std::span<const std::byte>(bytes).first(have));
+    if (front && *front && (*front)->file_end > file_end) {
+        front = make_error(ErrorCode::kDamaged, "read", "", "the file ends inside of what was given back");
+    }
+    if (!front) {
+        front.error().path = file.path;
+    }
+    return front;
 }
 
 Result<BatchDecoded> read_batch_header(FileSystem& fs, const File& file, std::uint64_t file_offset,

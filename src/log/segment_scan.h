@@ -6,6 +6,7 @@
 #pragma once
 
 #include "format/batch.h"
+#include "format/given_back.h"
 #include "io/file_system.h"
 
 #include <functional>
@@ -22,7 +23,7 @@ struct ScannedBatch {
 };
 
 struct SegmentScanOptions {
-    std::uint64_t from = 0;  // file offset of a batch
+    std::uint64_t from = 0;  // file offset of a batch; 0 is where one, or what was given back, begins
     Position expected{0};    // its base position
     bool check_payload_crc = true;
     bool decode_payload = false;            // decompress too, and compare the number of bytes
@@ -40,6 +41,7 @@ struct ScanGap {
 };
 
 struct SegmentScan {
+    std::optional<GivenBack> given_back;  // what stands before the first batch
     std::uint64_t valid_end = 0;  // file offset behind the last good batch
     Position end;                 // position behind it
     Offset end_offset;
@@ -60,6 +62,10 @@ Result<void> read_frame(FileSystem& fs, const File& file, const BatchHeader& hea
 // Decodes that payload into `raw`, which has header.raw_bytes. kDamaged where that fails.
 Result<void> decode_frame(const File& file, const BatchHeader& header, std::span<const std::byte> frame,
                           std::span<std::byte> raw);
+
+// What the front of a segment, of which the file has `file_end` bytes, says was given back; nothing where nothing was.
+// kDamaged, also where the file ends inside of it; kNewerFormat.
+Result<std::optional<GivenBack>> read_given_back(FileSystem& fs, const File& file, std::uint64_t file_end);
 
 // Reads and decodes the header at `file_offset`.
 Result<BatchDecoded> read_batch_header(FileSystem& fs, const File& file, std::uint64_t file_offset,

@@ -40,7 +40,7 @@ void IndexLookUp(benchmark::State& state) {
     for (auto _ : state) {
         const Position wanted{random() % (count * kRawBytes)};
         const auto found =
-            index->last_where(count, [&](const IndexEntry& entry) { return entry.base_position <= wanted; });
+            index->last_where(0, count, [&](const IndexEntry& entry) { return entry.base_position <= wanted; });
         if (!found || !*found || **found != wanted.value / kRawBytes) {
             state.SkipWithError("the wrong entry was found");
             return;

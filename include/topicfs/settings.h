@@ -31,6 +31,11 @@ struct TopicSettings {
 
     WritePath write_path = WritePath::kAuto;
 
+    // How long a record is kept, and how many stored bytes of a partition; nothing: for ever.
+    std::optional<std::uint64_t> retention_ms = 7ull * 24 * 3600 * 1000;
+    std::optional<std::uint64_t> retention_bytes;
+    std::uint64_t file_delete_delay_ms = 60000;  // for how long files already open can read what was removed
+
     int compression_level() const {
         return compression_type == Codec::kZstd ? compression_zstd_level : compression_lz4_level;
     }
@@ -54,6 +59,14 @@ struct GroupSettings {
 struct StoreSettings {
     std::uint64_t read_cache_bytes = 32u << 20;       // memory for decoded batches, those that were decoded ahead too
     std::uint64_t offsets_retention_minutes = 10080;  // a group that nobody used for so long is dropped
+    std::uint64_t log_retention_check_interval_ms = 300000;
+    std::optional<std::uint64_t> store_bytes_max;  // on the disk, of all that the store has there; off
+    std::optional<std::uint64_t> disk_free_min;    // bytes that stay free for others; nothing: see disk_free_min_of()
+    DiskPressure disk_pressure = DiskPressure::kRefuse;
+    std::uint64_t trash_retention_ms = 24ull * 3600 * 1000;  // a removed topic can be brought back for so long
+
+    // What is to stay free on a file system of so many bytes: as set, or 5 % of it, at most 4 GiB.
+    std::uint64_t disk_free_min_of(std::uint64_t file_system_bytes) const;
 
     friend bool operator==(const StoreSettings&, const StoreSettings&) = default;
 };

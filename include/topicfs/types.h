@@ -34,6 +34,9 @@ struct TimestampMs {
 // Which way appends through a mount take: into the kernel's page cache past the daemon, or through it.
 enum class WritePath { kAuto, kPassthrough, kDaemon };
 
+// What is done where the store may take no more of the disk: appends are refused, or the oldest records are removed.
+enum class DiskPressure { kRefuse, kDelete };
+
 // How batches are compressed. Persisted in batch headers: never renumber.
 enum class Codec : std::uint8_t { kNone = 0, kLz4 = 1, kZstd = 2 };
 

@@ -7,6 +7,7 @@
 #include <array>
 #include <functional>
 #include <limits>
+#include <utility>
 
 namespace topicfs {
 
@@ -14,7 +15,11 @@ namespace {
 
 constexpr std::size_t kShownBytesMax = 64;                                              // of a value that is refused
 constexpr std::uint64_t kMsMax = std::numeric_limits<std::int64_t>::max() / 1'000'000;  // as nanoseconds it still fits
+constexpr std::uint64_t kBytesMax = std::numeric_limits<std::int64_t>::max();           // what off_t can say
 constexpr std::size_t kKeySeparatorBytesMax = 16;
+constexpr const char* kOff = "off";
+constexpr const char* kForever = "-1";
+constexpr const char* kAuto = "auto";
 
 template <typename S>
 struct Setting {
@@ -37,22 +42,44 @@ Setting<S> number(SettingInfo info, T S::*member, std::int64_t low, std::uint64_
             }};
 }
 
+// As number(), where nothing is a value too and is written as `none`.
 template <typename S>
-Setting<S> number_or_off(SettingInfo info, std::optional<std::uint64_t> S::*member, std::uint64_t high) {
+Setting<S> number_or(const char* none, SettingInfo info, std::optional<std::uint64_t> S::*member, std::uint64_t low,
+                     std::uint64_t high) {
     return {info,
-            [member](const S& settings) {
-                return settings.*member ? std::to_string(*(settings.*member)) : std::string("off");
+            [member, none](const S& settings) {
+                return settings.*member ? std::to_string(*(settings.*member)) : std::string(none);
             },
-            [member, high](S& settings, std::string_view text) {
-                if (text == "off") {
+            [member, none, low, high](S& settings, std::string_view text) {
+                if (text == none) {
                     (settings.*member).reset();
                     return true;
                 }
                 const std::optional<std::uint64_t> value = parse_unsigned(text);
-                if (!value || *value < 1 || *value > high) {
+                if (!value || *value < low || *value > high) {
                     return false;
                 }
                 settings.*member = *value;
+                return true;
+            }};
+}
+
+// One of some words.
+template <typename S, typename E, std::size_t N>
+Setting<S> word(SettingInfo info, E S::*member, const std::array<std::pair<const char*, E>, N>& words) {
+    return {info,
+            [member, words](const S& settings) {
+                const auto found = std::find_if(words.begin(), words.end(),
+                                                [&](const auto& one) { return one.second == settings.*member; });
+                return std::string(found->first);
+            },
+            [member, words](S& settings, std::string_view text) {
+                const auto found =
+                    std::find_if(words.begin(), words.end(), [&](const auto& one) { return one.first == text; });
+                if (found == words.end()) {
+                    return false;
+                }
+                settings.*member = found->second;
                 return true;
             }};
 }
@@ -128,8 +155,6 @@ bool set_delimiter(TopicSettings& settings, std::string_view text) {
     return true;
 }
 
-constexpr const char* kOff = "off";
-
 std::string separator_text(const TopicSettings& settings) {
     std::string text = settings.key_separator.empty() ? kOff : "";
     for (const char c : settings.key_separator) {
@@ -154,32 +179,8 @@ bool set_separator(TopicSettings& settings, std::string_view text) {
     return true;
 }
 
-std::string write_path_text(const TopicSettings& settings) {
-    switch (settings.write_path) {
-        case WritePath::kPassthrough:
-            return "passthrough";
-        case WritePath::kDaemon:
-            return "daemon";
-        case WritePath::kAuto:
-            break;
-    }
-    return "auto";
-}
-
-bool set_write_path(TopicSettings& settings, std::string_view text) {
-    for (const WritePath path : {WritePath::kAuto, WritePath::kPassthrough, WritePath::kDaemon}) {
-        TopicSettings changed = settings;
-        changed.write_path = path;
-        if (write_path_text(changed) == text) {
-            settings = changed;
-            return true;
-        }
-    }
-    return false;
-}
-
 const auto& table_of(const TopicSettings* /*which*/) {
-    static const std::array<Setting<TopicSettings>, 13> table{{
+    static const std::array<Setting<TopicSettings>, 16> table{{
         number<std::uint32_t>(
             {"num.partitions", "Partitions of a new topic; later, raise it to add some.", "1 to 100000"},
             &TopicSettings::num_partitions, 1, 100000),
@@ -198,12 +199,15 @@ const auto& table_of(const TopicSettings* /*which*/) {
         number<std::uint64_t>({"seal.ms", "Age of the oldest unsealed byte at which head becomes a batch.",
                                "1 to 9223372036854 milliseconds"},
                               &TopicSettings::seal_ms, 1, kMsMax),
-        number_or_off({"flush.messages", "Records after which the log is synced; 1: before each append is answered.",
-                       "off, or 1 to 9223372036854775807 records"},
-                      &TopicSettings::flush_messages, std::numeric_limits<std::int64_t>::max()),
-        number_or_off({"flush.ms", "Age of the oldest unsynced record at which the log is synced.",
-                       "off, or 1 to 9223372036854 milliseconds"},
-                      &TopicSettings::flush_ms, kMsMax),
+        number_or<TopicSettings>(
+            kOff,
+            {"flush.messages", "Records after which the log is synced; 1: before each append is answered.",
+             "off, or 1 to 9223372036854775807 records"},
+            &TopicSettings::flush_messages, 1, std::numeric_limits<std::int64_t>::max()),
+        number_or<TopicSettings>(kOff,
+                                 {"flush.ms", "Age of the oldest unsynced record at which the log is synced.",
+                                  "off, or 1 to 9223372036854 milliseconds"},
+                                 &TopicSettings::flush_ms, 1, kMsMax),
         {{"record.delimiter", "The byte that ends a record; none makes a byte log. Only while a topic is empty.",
           "\\n, \\0, \\t, \\r, \\xNN, one printable character, or none"},
          delimiter_text,
@@ -213,26 +217,28 @@ const auto& table_of(const TopicSettings* /*which*/) {
           "off, or 1 to 16 bytes: \\n, \\0, \\t, \\r, \\xNN, printable characters"},
          separator_text,
          set_separator},
-        {{"write.path",
-          "How appends reach the log: past the daemon where the mount can (auto, passthrough), or always through it. "
-          "A change counts once nobody has the partition open for writing.",
-          "auto, passthrough or daemon"},
-         write_path_text,
-         set_write_path},
+        word<TopicSettings, WritePath, 3>(
+            {"write.path",
+             "How appends reach the log: past the daemon where the mount can (auto, passthrough), or always through "
+             "it. A change counts once nobody has the partition open for writing.",
+             "auto, passthrough or daemon"},
+            &TopicSettings::write_path,
+            {{{"auto", WritePath::kAuto}, {"passthrough", WritePath::kPassthrough}, {"daemon", WritePath::kDaemon}}}),
+        number_or<TopicSettings>(
+            kForever,
+            {"retention.ms", "Age at which records are removed.", "-1 (never), or 1 to 9223372036854 milliseconds"},
+            &TopicSettings::retention_ms, 1, kMsMax),
+        number_or<TopicSettings>(
+            kForever,
+            {"retention.bytes", "Stored bytes of a partition; where there are more, its oldest records are removed.",
+             "-1 (no limit), or 1 to 9223372036854775807 bytes"},
+            &TopicSettings::retention_bytes, 1, kBytesMax),
+        number<std::uint64_t>(
+            {"file.delete.delay.ms", "For so long files that are open already can read what was removed.",
+             "0 to 9223372036854 milliseconds"},
+            &TopicSettings::file_delete_delay_ms, 0, kMsMax),
     }};
     return table;
-}
-
-std::string reset_text(const GroupSettings& settings) {
-    return settings.auto_offset_reset == GroupSettings::Reset::kLatest ? "latest" : "earliest";
-}
-
-bool set_reset(GroupSettings& settings, std::string_view text) {
-    if (text != "earliest" && text != "latest") {
-        return false;
-    }
-    settings.auto_offset_reset = text == "latest" ? GroupSettings::Reset::kLatest : GroupSettings::Reset::kEarliest;
-    return true;
 }
 
 bool set_auto_commit(GroupSettings& settings, std::string_view text) {
@@ -242,18 +248,21 @@ bool set_auto_commit(GroupSettings& settings, std::string_view text) {
 
 const auto& table_of(const GroupSettings* /*which*/) {
     static const std::array<Setting<GroupSettings>, 5> table{{
-        {{"auto.offset.reset",
-          "Where a group begins that has no commit, and goes on that has fallen behind the log start.",
-          "earliest or latest"},
-         reset_text,
-         set_reset},
+        word<GroupSettings, GroupSettings::Reset, 2>(
+            {"auto.offset.reset",
+             "Where a group begins that has no commit, and goes on that has fallen behind the log start.",
+             "earliest or latest"},
+            &GroupSettings::auto_offset_reset,
+            {{{"earliest", GroupSettings::Reset::kEarliest}, {"latest", GroupSettings::Reset::kLatest}}}),
         {{"enable.auto.commit", "A read commits what the reads before it gave; else only writing an offset does.",
           "true or false"},
          [](const GroupSettings& settings) { return std::string(settings.enable_auto_commit ? "true" : "false"); },
          set_auto_commit},
-        number_or_off({"max.poll.interval.ms", "A reader that does not come back for so long loses its partitions.",
-                       "off, or 1 to 9223372036854 milliseconds"},
-                      &GroupSettings::max_poll_interval_ms, kMsMax),
+        number_or<GroupSettings>(
+            kOff,
+            {"max.poll.interval.ms", "A reader that does not come back for so long loses its partitions.",
+             "off, or 1 to 9223372036854 milliseconds"},
+            &GroupSettings::max_poll_interval_ms, 1, kMsMax),
         number<std::uint64_t>(
             {"fetch.min.bytes", "A waiting read waits until there are so many bytes.", "1 to 1073741824 bytes"},
             &GroupSettings::fetch_min_bytes, 1, 1u << 30),
@@ -267,7 +276,7 @@ const auto& table_of(const GroupSettings* /*which*/) {
 constexpr std::uint64_t kReadCacheBytesMax = 1ull << 40;
 
 const auto& table_of(const StoreSettings* /*which*/) {
-    static const std::array<Setting<StoreSettings>, 2> table{{
+    static const std::array<Setting<StoreSettings>, 7> table{{
         number<std::uint64_t>(
             {"read.cache.bytes", "Memory for decoded batches, of all topics; 0: none are decoded ahead.",
              "0 to 1099511627776 bytes"},
@@ -275,6 +284,25 @@ const auto& table_of(const StoreSettings* /*which*/) {
         number<std::uint64_t>(
             {"offsets.retention.minutes", "Groups that nobody used for so long are dropped.", "1 to 153722867 minutes"},
             &StoreSettings::offsets_retention_minutes, 1, kMsMax / 60'000),
+        number<std::uint64_t>({"log.retention.check.interval.ms", "How often is looked for records to be removed.",
+                               "1 to 9223372036854 milliseconds"},
+                              &StoreSettings::log_retention_check_interval_ms, 1, kMsMax),
+        number_or<StoreSettings>(kOff,
+                                 {"store.bytes.max", "Bytes that the whole store may take on the disk.",
+                                  "off, or 1 to 9223372036854775807 bytes"},
+                                 &StoreSettings::store_bytes_max, 1, kBytesMax),
+        number_or<StoreSettings>(kAuto,
+                                 {"disk.free.min", "Bytes of the file system that are left free for others.",
+                                  "auto (5 % of the file system, at most 4 GiB), or 0 to 9223372036854775807 bytes"},
+                                 &StoreSettings::disk_free_min, 0, kBytesMax),
+        word<StoreSettings, DiskPressure, 2>(
+            {"disk.pressure",
+             "At these two limits: no more appends (refuse), or the oldest records of all topics are removed (delete).",
+             "refuse or delete"},
+            &StoreSettings::disk_pressure, {{{"refuse", DiskPressure::kRefuse}, {"delete", DiskPressure::kDelete}}}),
+        number<std::uint64_t>({"trash.retention.ms", "For so long a removed topic can be brought back.",
+                               "0 to 9223372036854 milliseconds"},
+                              &StoreSettings::trash_retention_ms, 0, kMsMax),
     }};
     return table;
 }
@@ -324,6 +352,10 @@ Result<std::string> get_any(const S& settings, std::string_view key) {
 }
 
 }  // namespace
+
+std::uint64_t StoreSettings::disk_free_min_of(std::uint64_t file_system_bytes) const {
+    return disk_free_min.value_or(std::min(file_system_bytes / 20, std::uint64_t{4} << 30));
+}
 
 std::span<const SettingInfo> topic_setting_infos() {
     return infos_of<TopicSettings>();

@@ -349,6 +349,6 @@ TEST_CASE("LocalStore: its own settings are checked, kept, and not those of topi
     CHECK(*again.store_setting("read.cache.bytes") == "1048576");
     CHECK(*fixture.open_reader()->store_setting("read.cache.bytes") == "1048576");
     CHECK(fixture.open_reader()->set_store_setting("read.cache.bytes", "1").error().code == ErrorCode::kReadOnly);
-    REQUIRE(store_setting_infos().size() == 2);
+    REQUIRE(store_setting_infos().size() == 7);
     CHECK(store_setting_infos()[0].key == std::string("read.cache.bytes"));
 }

@@ -4,6 +4,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <map>
+
 using namespace topicfs;
 
 TEST_CASE("Settings: every one has a value that it takes back") {
@@ -90,6 +92,9 @@ TEST_CASE("Settings: the bounds of a range are in it, what is beyond is refused 
           Case{"seal.bytes", "1", "16777216", "0", "16777217"}, Case{"compression.lz4.level", "1", "12", "0", "13"},
           Case{"compression.zstd.level", "-7", "22", "-8", "23"},
           Case{"seal.ms", "1", "9223372036854", "-1", "9223372036855"},
+          Case{"retention.ms", "1", "9223372036854", "0", "9223372036855"},
+          Case{"retention.bytes", "1", "9223372036854775807", "-2", "9223372036854775808"},
+          Case{"file.delete.delay.ms", "0", "9223372036854", "-1", "9223372036855"},
           Case{"flush.messages", "1", "9223372036854775807", "0", "9223372036854775808"}}) {
         CAPTURE(tried.key);
         TopicSettings settings;
@@ -113,4 +118,49 @@ TEST_CASE("Settings: an unknown or invalid one in a file leaves the default") {
     TopicSettings expected;
     expected.seal_ms = 7;
     CHECK(settings == expected);
+}
+
+TEST_CASE("Settings: retention is for ever where it is -1") {
+    TopicSettings settings;
+    CHECK(*get_setting(settings, "retention.ms") == "604800000");
+    CHECK(*get_setting(settings, "retention.bytes") == "-1");
+    CHECK(*get_setting(settings, "file.delete.delay.ms") == "60000");
+    CHECK(set_setting(settings, "retention.ms", "-1"));
+    CHECK_FALSE(settings.retention_ms);
+    CHECK(set_setting(settings, "retention.bytes", "4096"));
+    CHECK(settings.retention_bytes == 4096u);
+}
+
+TEST_CASE("Settings: those of a store have their defaults and take their values back") {
+    StoreSettings settings;
+    for (const auto& [key, text] : std::map<std::string, std::string>{{"log.retention.check.interval.ms", "300000"},
+                                                                      {"store.bytes.max", "off"},
+                                                                      {"disk.free.min", "auto"},
+                                                                      {"disk.pressure", "refuse"},
+                                                                      {"trash.retention.ms", "86400000"}}) {
+        CAPTURE(key);
+        CHECK(*get_setting(settings, key) == text);
+    }
+    for (const SettingInfo& info : store_setting_infos()) {
+        StoreSettings other;
+        CHECK(set_setting(other, info.key, *get_setting(settings, info.key)));
+        CHECK(other == settings);
+    }
+    CHECK(set_setting(settings, "disk.pressure", "delete"));
+    CHECK(settings.disk_pressure == DiskPressure::kDelete);
+    CHECK(set_setting(settings, "disk.pressure", "other").error().code == ErrorCode::kInvalid);
+}
+
+TEST_CASE("Settings: what is to stay free is 5 % of the file system and at most 4 GiB, or as set") {
+    constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
+    StoreSettings settings;
+    CHECK(settings.disk_free_min_of(20'000) == 1000);
+    CHECK(settings.disk_free_min_of(80 * kGiB) == 4 * kGiB);
+    CHECK(settings.disk_free_min_of(1000 * kGiB) == 4 * kGiB);
+    REQUIRE(set_setting(settings, "disk.free.min", "0"));
+    CHECK(settings.disk_free_min_of(80 * kGiB) == 0);
+    REQUIRE(set_setting(settings, "disk.free.min", "12345"));
+    CHECK(settings.disk_free_min_of(20'000) == 12345);
+    REQUIRE(set_setting(settings, "disk.free.min", "auto"));
+    CHECK(settings.disk_free_min_of(20'000) == 1000);
 }

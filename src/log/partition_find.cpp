@@ -112,11 +112,12 @@ Result<Found> PartitionLog::log_end() {
 
 Result<Found> PartitionLog::find_offset(Offset offset) {
     const SealedEnd sealed = sealed_end_pair();
-    if (offset < start_offset_) {
+    const Found start = log_start();
+    if (offset < start.offset) {
         return not_found(directory_, "offset " + std::to_string(offset.value) + " lies before the log start");
     }
-    if (offset == start_offset_) {
-        return Found{start_, start_offset_};
+    if (offset == start.offset) {
+        return start;
     }
     if (offset > sealed.offset) {
         return find_in_head(offset);
@@ -194,7 +195,7 @@ Result<Found> PartitionLog::records_end() {
 
 Result<Found> PartitionLog::find_position(Position position) {
     TOPICFS_TRY_ASSIGN(const Position log_end, end());
-    if (position < start_ || position > log_end) {
+    if (position < start() || position > log_end) {
         return not_found(directory_, "position " + std::to_string(position.value) + " is not in the log");
     }
     return found_at(position);
@@ -217,7 +218,7 @@ Result<TimeBound> PartitionLog::bound_of(TimestampMs time) {
 
 Result<TimestampMs> PartitionLog::time_of(Position position) {
     TOPICFS_TRY_ASSIGN(const Position log_end, look());
-    if (position < start_ || position >= log_end) {
+    if (position < start() || position >= log_end) {
         return not_found(directory_, "position " + std::to_string(position.value) + " is not in the log");
     }
     const Position sealed = sealed_end();
@@ -298,7 +299,11 @@ Result<std::optional<Position>> PartitionLog::first_byte_at(TimestampMs time) {
     for (std::size_t i = low; i < all.size(); ++i) {  // The first, unless all its batches are lost.
         TOPICFS_TRY_ASSIGN(const auto entry, all[i]->find_time(time));
         if (entry && entry->base_position < sealed.position) {
-            TOPICFS_TRY_ASSIGN(const Piece piece, sealed_piece(entry->base_position));
+            const Position first_kept = start();
+            if (entry->end_position() <= first_kept) {
+                return std::optional(first_kept);  // It may have been given back.
+            }
+            TOPICFS_TRY_ASSIGN(const Piece piece, sealed_piece(std::max(entry->base_position, first_kept)));
             const auto& times = piece.batch->times;
             const auto first =
                 std::find_if(times.begin(), times.end(), [&](const BatchTime& t) { return t.time >= time; });
@@ -315,8 +320,9 @@ Result<std::optional<Position>> PartitionLog::first_byte_at(TimestampMs time) {
 // The record that `position` is a byte of, or that begins there; `position` is at most the log end.
 Result<Found> PartitionLog::found_at(Position position) {
     const auto delimiter = settings()->record_delimiter;
-    if (position <= start_) {
-        return Found{start_, start_offset_};
+    const Found start = log_start();
+    if (position <= start.position) {
+        return start;
     }
     const Position before{position.value - 1};
     const SealedEnd sealed = sealed_end_pair();
@@ -357,7 +363,8 @@ Result<Found> PartitionLog::found_behind_loss(Position position, const SealedEnd
 
 // Where the record `offset` begins, of which `inside` is a byte.
 Result<Found> PartitionLog::begin_of_record(Offset offset, Position inside) {
-    auto found = offset < start_offset_ ? Result<Found>(Found{start_, start_offset_}) : find_offset(offset);
+    const Found start = log_start();
+    auto found = offset < start.offset ? Result<Found>(start) : find_offset(offset);
     if (found || found.error().code != ErrorCode::kDamaged) {
         return found;
     }
@@ -365,7 +372,7 @@ Result<Found> PartitionLog::begin_of_record(Offset offset, Position inside) {
     const std::byte delimiter{settings()->record_delimiter.value_or(0)};
     std::vector<std::byte> window(kScanBytes);
     for (Position upto = inside + 1;;) {
-        const std::size_t want = std::min<std::uint64_t>(window.size(), upto - start_);
+        const std::size_t want = std::min<std::uint64_t>(window.size(), upto - start.position);
         const auto into = std::span(window).first(want);
         const Position from{upto.value - want};
         const auto have = read(from, into);

@@ -32,7 +32,7 @@ Result<bool> PartitionLog::retire_if_empty() {
     }
     const std::scoped_lock appends(append_mutex_);
     TOPICFS_TRY_ASSIGN(const Position log_end, end());
-    if (log_end != start_) {
+    if (log_end != start()) {
         return false;
     }
     retire("the topic was removed");
@@ -62,9 +62,15 @@ std::shared_ptr<const TopicSettings> PartitionLog::settings() const {
 }
 
 void PartitionLog::set_settings(std::shared_ptr<const TopicSettings> settings) {
+    bool keeps_other = false;
     {
         const std::scoped_lock lock(mutex_);
+        keeps_other = settings_->retention_ms != settings->retention_ms ||
+                      settings_->retention_bytes != settings->retention_bytes;
         settings_ = std::move(settings);
+    }
+    if (keeps_other && env_.work != nullptr) {
+        env_.work->retain_soon();
     }
     seal_scheduled_ = INT64_MAX;  // What was scheduled by the old settings may be too late by the new ones.
     flush_scheduled_ = INT64_MAX;
@@ -300,7 +306,8 @@ void PartitionLog::note_failed(Work work, const Error& error, std::string_view c
 }
 
 void PartitionLog::note_done(Work work) {
-    constexpr std::array kNames = {"sealing", "the checkpoint", "looking for growth", "keeping times", "a new head"};
+    constexpr std::array kNames = {"sealing", "the checkpoint", "looking for growth", "keeping times", "a new head",
+                                  "retention"};
     if (const auto failures = failures_[static_cast<std::size_t>(work)].succeeded(); failures > 0) {
         log_info(directory_ + ": " + kNames[static_cast<std::size_t>(work)] + " succeeds again, after " +
                  std::to_string(failures) + (failures == 1 ? " failure" : " failures"));
@@ -337,8 +344,9 @@ Result<PartitionStatus> PartitionLog::status() {
     TOPICFS_TRY_ASSIGN(const Found log_end_found, log_end());
     TOPICFS_TRY_ASSIGN(status.end, end());
     status.end_offset = log_end_found.offset;
-    status.start = start_;
-    status.start_offset = start_offset_;
+    const Found log_start_found = log_start();
+    status.start = log_start_found.position;
+    status.start_offset = log_start_found.offset;
     status.durable_sealed_end = durable_sealed_end_.load();
     status.last_append = last_append();
     const std::scoped_lock lock(mutex_);

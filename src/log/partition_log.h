@@ -52,6 +52,12 @@ public:
     virtual void flush_at(PartitionLog& partition, std::int64_t monotonic_ms) = 0;
     // Make a checkpoint soon: a partition is not sealed any further until then.
     virtual void checkpoint_soon() = 0;
+    // A checkpoint of this partition, done on return; waits for one that is under way.
+    virtual Result<void> checkpoint_now(PartitionLog& partition);
+    // At that time of the monotonic clock, or as soon after as can be, call give_back_due().
+    virtual void give_back_at(PartitionLog& /*partition*/, std::int64_t /*monotonic_ms*/) {}
+    // What is kept may have become less: look at it soon.
+    virtual void retain_soon() {}
     // Others append to head from now on: call observe() soon after they have, and every 10 ms while they go on.
     virtual void watch_head(PartitionLog& /*partition*/) {}
     virtual void unwatch_head(PartitionLog& /*partition*/) {}
@@ -87,8 +93,9 @@ public:
     // As in Partition (topicfs/store.h).
     Result<std::size_t> append(std::span<const std::byte> bytes, std::optional<Position> expected = std::nullopt);
     Result<void> sync();
-    Position start() const { return start_; }
-    Offset start_offset() const { return start_offset_; }
+    Found log_start() const;
+    Position start() const { return log_start().position; }
+    Offset start_offset() const { return log_start().offset; }
     Result<Position> end();
     Result<std::size_t> read(Position from, std::span<std::byte> into);
     Result<ByteView> view(Position from, std::size_t bytes_max);
@@ -151,6 +158,25 @@ public:
     // The flusher's: syncs head if flush.ms is over.
     void flush_due();
 
+    // What follows is in partition_retention.cpp.
+    struct Retention {
+        std::optional<TimestampMs> oldest;          // records before that may go
+        std::optional<std::uint64_t> stored_bytes;  // what is more than that may go, the oldest first
+    };
+    // Moves the log start on, to the batch: past those in which all is older than `oldest`, and past those without which
+    // as many stored bytes are left as are to be kept. What is unsealed counts, and is sealed where it is to go. A
+    // record that begins in a batch that goes and ends in one that is kept for its time stays, as a whole.
+    Result<void> retain(const Retention& retention);
+    // As retention.ms and retention.bytes say; by time where it is known, `now`.
+    Result<void> retain_by_settings(std::optional<TimestampMs> now);
+    // Moves the log start to the record `start`, which find_*() gave; never back. Durable on return. What lies before is
+    // given back to the disk file.delete.delay.ms later, and can be read until then by those who know where it is.
+    Result<void> advance_start(Found start);
+    // Gives back what is due; says by BackgroundWork when there is more.
+    Result<void> give_back_due();
+    // Bytes before it were given back, or are about to be: kNotFound.
+    Position removed_end() const { return removed_end_; }
+
     // A checkpoint, in steps so that one syncfs can serve many partitions. One thread.
     struct Checkpoint {
         Position sealed_end;
@@ -172,7 +198,7 @@ public:
     // Any file of the partition's file system synced as a whole.
     Result<void> sync_file_system();
     // Work that is tried again after a failure: it is logged when it begins to fail, and when that is over.
-    enum class Work { kSeal, kCheckpoint, kLook, kTimes, kNewHead };
+    enum class Work { kSeal, kCheckpoint, kLook, kTimes, kNewHead, kRetention };
     void note_failed(Work work, const Error& error, std::string_view consequence = "");
     void note_done(Work work);
     // A sealing or sync that failed: appends are refused from now on.
@@ -249,9 +275,12 @@ private:
     struct Piece {
         std::shared_ptr<Segment> segment;
         BatchCache::Batch batch;
+        HeadPins::Pin pin;  // keeps it from being given back
         const IndexEntry& entry() const { return batch->entry; }
     };
     Result<Piece> sealed_piece(Position position);
+    Result<Piece> find_sealed_piece(Position position);
+    Error removed_position(Position position) const;
     // The segment whose range holds `position`, and where the next one begins.
     struct Place {
         std::shared_ptr<Segment> segment;  // none where the position lies before the first
@@ -324,8 +353,7 @@ private:
     std::optional<Segment::Origin> newest_origin_;  // of the newest segment, once asked for
     bool directory_dirty_ = false;
 
-    Position start_;
-    Offset start_offset_;
+    Found log_start_;  // by mutex_
     std::atomic<Position> sealed_end_{};
     std::atomic<Position> durable_sealed_end_{};
     std::atomic<Position> punched_end_{};
@@ -346,6 +374,25 @@ private:
     std::atomic<Position> unpunched_from_{};
     std::atomic<bool> punch_waits_{false};  // for the next round of the flusher
 
+    // Removing the oldest. By retention_mutex_, but for what is atomic.
+    Result<std::optional<Found>> start_by_time(TimestampMs oldest);
+    Result<std::optional<Found>> start_by_bytes(std::uint64_t stored_bytes);
+    Result<void> advance_start_locked(Found start);
+    Result<void> seal_upto(Position upto);
+    Result<void> checkpoint_here();
+    Result<bool> give_back(Position upto);
+    Result<void> remove_segments(Position upto);
+    Result<void> give_back_front(Segment& segment, Position upto);
+    void schedule_give_back(Position upto, std::int64_t due_ms);
+    std::mutex retention_mutex_;
+    struct GiveBack {
+        Position upto;
+        std::int64_t due_ms;  // monotonic
+    };
+    std::vector<GiveBack> give_backs_;  // in order
+    HeadPins sealed_pins_;
+    std::atomic<Position> removed_end_{};
+
     SealPace seal_pace_;               // by seal_mutex_
     std::uint64_t noted_backlog_ = 0;  // by seal_mutex_: what the store's backlog has of this partition
     std::atomic<bool> seals_cheaper_{false};
@@ -353,7 +400,7 @@ private:
     std::atomic<std::uint64_t> cheaper_batches_{0};
     std::atomic<bool> seal_paused_{false};  // until a checkpoint
 
-    std::array<RepeatedFailure, 5> failures_;  // by Work
+    std::array<RepeatedFailure, 6> failures_;  // by Work
     std::unique_ptr<AppendTimes> times_;
     std::atomic<Position> times_read_to_{};  // the log end when the times were read from their file
     std::unique_ptr<RecoveryFile> recovery_;

@@ -76,6 +76,9 @@ Result<void> PartitionLog::recover(bool power_was_cut) {
             TOPICFS_TRY(skip_lost_positions(lost_end));
         }
         schedule_seal(log_end);
+        if (const auto all = segments(); !all->empty() && all->front()->base() < start()) {
+            schedule_give_back(start(), env_.clock.monotonic_ms());  // Nobody has it open any more.
+        }
         close_idle();  // Nothing is kept open for a partition that nobody uses.
     }
     return {};
@@ -103,8 +106,8 @@ Result<void> PartitionLog::adopt(Recovered recovered) {
     counted_to_ = point.sealed_end;
     counted_ = 0;
     if (!times_) {  // A reader beside a daemon comes here again, with others at work.
-        start_ = point.log_start;
-        start_offset_ = point.log_start_offset;
+        log_start_ = {point.log_start, point.log_start_offset};
+        removed_end_ = point.log_start;
         times_ = std::make_unique<AppendTimes>(env_.fs, path(times_file_name(head_base_)));
         recovery_ = std::make_unique<RecoveryFile>(env_.fs, path(kRecoveryFileName), recovered.choice);
     }

@@ -189,10 +189,10 @@ Result<void> PartitionLog::refresh_if_punched(Position from, bool& again) {
 }
 
 Result<std::size_t> PartitionLog::read_sealed(Position from, std::span<std::byte> into) {
-    if (from < start_) {
-        return not_found(directory_, "the position lies before the log start");
-    }
     TOPICFS_TRY_ASSIGN(const Piece piece, sealed_piece(from));
+    if (from < removed_end_.load()) {
+        return removed_position(from);
+    }
     return piece.segment->copy_raw(*piece.batch, from - piece.entry().base_position, into);
 }
 
@@ -245,10 +245,10 @@ Result<std::size_t> PartitionLog::view_head(Position from, std::size_t bytes, By
 }
 
 Result<std::size_t> PartitionLog::view_sealed(Position from, std::size_t bytes, ByteView& view) {
-    if (from < start_) {
-        return not_found(directory_, "the position lies before the log start");
-    }
     TOPICFS_TRY_ASSIGN(const Piece piece, sealed_piece(from));
+    if (from < removed_end_.load()) {
+        return removed_position(from);
+    }
     const std::size_t skip = from - piece.entry().base_position;
     const std::size_t wanted = std::min<std::size_t>(bytes, piece.entry().raw_bytes - skip);
     if (!piece.batch->is_stored()) {
@@ -257,6 +257,7 @@ Result<std::size_t> PartitionLog::view_sealed(Position from, std::size_t bytes, 
     }
     const auto added = piece.segment->view_stored(*piece.batch, skip, wanted, view);
     if (added && *added > 0) {
+        view.keep(piece.pin);
         return *added;
     }
     // Better copied, or it cannot be mapped. If it cannot be read either, this says why.
@@ -307,16 +308,36 @@ PartitionLog::Place PartitionLog::place_of(Position position) const {
     return {next == all->begin() ? nullptr : *std::prev(next), next == all->end() ? sealed_end() : (*next)->base()};
 }
 
-// The decoded batch that holds `position`, which is below the sealed end.
+// The decoded batch that holds `position`, which is below the sealed end. kNotFound where that was given back.
 Result<PartitionLog::Piece> PartitionLog::sealed_piece(Position position) {
+    HeadPins::Pin pin = sealed_pins_.take();
+    auto piece = find_sealed_piece(position);
+    const Position removed = removed_end_.load();
+    // What is behind the log start of its batch is there still, and may be asked for by where the batch begins.
+    if (piece ? piece->entry().end_position() <= removed : position < removed) {
+        return removed_position(position);
+    }
+    TOPICFS_TRY(piece);
+    piece->pin = std::move(pin);
+    return piece;
+}
+
+Error PartitionLog::removed_position(Position position) const {
+    return not_found(directory_, "position " + std::to_string(position.value) + " lies before the log start");
+}
+
+Result<PartitionLog::Piece> PartitionLog::find_sealed_piece(Position position) {
     const Place place = place_of(position);
     const std::shared_ptr<Segment>& segment = place.segment;
     if (!segment) {
-        return damage(start_, place.next_base, "no segment holds these bytes");
+        if (position < removed_end_.load()) {
+            return removed_position(position);
+        }
+        return damage(start(), place.next_base, "no segment holds these bytes");
     }
     note_use(segment);
     if (auto batch = env_.cache.find(segment, position)) {
-        return Piece{segment, std::move(batch)};
+        return Piece{segment, std::move(batch), nullptr};
     }
     std::optional<IndexEntry> tried;
     for (;;) {
@@ -326,7 +347,7 @@ Result<PartitionLog::Piece> PartitionLog::sealed_piece(Position position) {
         }
         auto batch = decoded(segment, *lookup.entry);
         if (batch) {
-            return Piece{segment, std::move(batch).value()};
+            return Piece{segment, std::move(batch).value(), nullptr};
         }
         if (batch.error().code != ErrorCode::kDamaged) {
             return std::move(batch).error();
@@ -351,6 +372,9 @@ Position PartitionLog::damage_end(Position position) const {
 
 // Notes a range that cannot be served, once, and makes the error for it.
 Error PartitionLog::damage(Position from, Position to, const std::string& reason) {
+    if (from < removed_end_.load()) {
+        return removed_position(from);
+    }
     Error error =
         make_error(ErrorCode::kDamaged, "read", directory_,
                    "positions " + std::to_string(from.value) + " to " + std::to_string(to.value) + ": " + reason);

@@ -91,6 +91,19 @@ Result<std::uint64_t> PartitionLog::seal_due(BatchBuilder& builder, bool all) {
     return done;
 }
 
+// Seals what lies before `upto` and is not sealed yet, and nothing behind it.
+Result<void> PartitionLog::seal_upto(Position upto) {
+    const std::scoped_lock lock(seal_mutex_);
+    BatchBuilder builder;
+    TOPICFS_TRY_ASSIGN(const std::shared_ptr<Head> open, head());
+    const std::shared_ptr<const TopicSettings> now = settings();
+    for (Position sealed = sealed_end(); sealed < upto; sealed = sealed_end()) {
+        const auto bytes = static_cast<std::uint32_t>(std::min<std::uint64_t>(upto - sealed, now->seal_bytes));
+        TOPICFS_TRY(seal_batch(*open, builder, *now, bytes));
+    }
+    return {};
+}
+
 // Tells the store's backlog what is unsealed here. What this partition does not say, as it is not sealed, is not known.
 void PartitionLog::note_backlog(std::uint64_t lag) {
     if (env_.seal_backlog != nullptr) {

@@ -37,7 +37,7 @@ Result<Settled> PartitionLog::settle(std::optional<TimestampMs> time, Haste hast
         TOPICFS_TRY_ASSIGN(settled.end, fence(ahead ? *time + 1 : now, ahead, haste));
     }
     settled.before = times_->last();
-    if (settled.end > start_) {
+    if (settled.end > start()) {
         settled.newest = times_->time_at(Position{settled.end.value - 1});
     }
     if (is_wanted && settled.before <= *time) {
@@ -114,7 +114,7 @@ private:
 };
 
 Result<TimeSteps> PartitionLog::time_steps(Position from, Position to) {
-    if (from < start_ || from >= to) {
+    if (from < start() || from >= to) {
         return make_error(ErrorCode::kNotFound, "look up", directory_, "no records lie there");
     }
     StepBuilder builder(from);

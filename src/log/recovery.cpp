@@ -119,7 +119,7 @@ Result<RecoveryPoint> Recovery::point_without_file() {
     }
     point.sealed_end = point.log_start;
     point.sealed_end_offset = point.log_start_offset;
-    point.segment_base = point.log_start;
+    point.segment_base = listed_.empty() ? point.log_start : listed_.front().base;
     return point;
 }
 

@@ -375,15 +375,13 @@ Result<void> Segment::give_back(const GivenBack& front) {
     }
     if (upto < front.file_end) {
         upto = front.file_end;
-        auto written = write_at(fs_, opened->segment, encode_given_back(front), 0);
-        if (written) {
-            written = fs_.fdatasync(opened->segment);
-        }
+        TOPICFS_TRY(write_at(fs_, opened->segment, encode_given_back(front), 0));
+        auto synced = fs_.fdatasync(opened->segment);
         const std::scoped_lock lock(append_mutex_);
-        if (!written) {
+        if (!synced) {
             // It may have been about batches: whoever makes those durable must hear of it.
-            sync_error_ = written.error();
-            return written;
+            sync_error_ = synced.error();
+            return synced;
         }
         TOPICFS_TRY(note_front_locked(*opened, front));
     }

@@ -2,6 +2,7 @@
 
 #include "base/background.h"
 #include "base/log.h"
+#include "store/retention_clock.h"
 
 #include <algorithm>
 #include <chrono>
@@ -22,6 +23,14 @@ void note_checkpoint(PartitionLog& partition, const Result<void>& result) {
         partition.note_done(PartitionLog::Work::kCheckpoint);
     } else {
         partition.note_failed(PartitionLog::Work::kCheckpoint, result.error());
+    }
+}
+
+void note_retention(PartitionLog& partition, const Result<void>& result) {
+    if (result) {
+        partition.note_done(PartitionLog::Work::kRetention);
+    } else {
+        partition.note_failed(PartitionLog::Work::kRetention, result.error());
     }
 }
 
@@ -83,6 +92,7 @@ Result<void> Maintenance::start() {
     TOPICFS_TRY(growth_.start());
     sealer_ = std::thread([this] { run_sealer(); });
     flusher_ = std::thread([this] { run_flusher(); });
+    retainer_ = std::thread([this] { run_retainer(); });
     return {};
 }
 
@@ -90,6 +100,10 @@ void Maintenance::stop() {
     growth_.stop();
     seals_.stop();
     flushes_.stop();
+    retentions_.stop();
+    if (retainer_.joinable()) {
+        retainer_.join();
+    }
     if (sealer_.joinable()) {
         sealer_.join();
     }
@@ -141,11 +155,53 @@ void Maintenance::run_flusher() {
         }
         sealed_bytes_ = 0;
         const Partitions all = partitions_();
-        checkpoint(all);
+        {
+            const std::scoped_lock lock(checkpoint_mutex_);
+            checkpoint(all);
+        }
         for (const auto& partition : all) {
             partition->close_idle();
         }
         next = clock_.monotonic_ms() + kCheckpointIntervalMs;
+    }
+}
+
+void Maintenance::give_back_at(PartitionLog& partition, std::int64_t monotonic_ms) {
+    retentions_.push({monotonic_ms, partition.weak_from_this()});
+}
+
+Result<void> Maintenance::checkpoint_now(PartitionLog& partition) {
+    const std::scoped_lock lock(checkpoint_mutex_);
+    return partition.checkpoint();
+}
+
+void Maintenance::run_retainer() {
+    become_background_thread();
+    RetentionClock time(clock_);
+    std::int64_t checked = clock_.monotonic_ms();
+    // Bytes are what they are; the clock is believed later.
+    retain(partitions_(), std::nullopt);
+    while (!retentions_.stopped()) {
+        const std::int64_t next = checked + static_cast<std::int64_t>(check_interval_ms_());
+        if (const auto partition = retentions_.pop(clock_, next)) {
+            note_retention(*partition, partition->give_back_due());
+            continue;
+        }
+        if (retentions_.stopped()) {
+            break;
+        }
+        // Either it is time, or a setting has changed, that of the interval perhaps.
+        retain(partitions_(), time.now());
+        if (clock_.monotonic_ms() >= checked + static_cast<std::int64_t>(check_interval_ms_())) {
+            checked = clock_.monotonic_ms();
+            time.mark();
+        }
+    }
+}
+
+void Maintenance::retain(const Partitions& partitions, std::optional<TimestampMs> now) {
+    for (const auto& partition : partitions) {
+        note_retention(*partition, partition->retain_by_settings(now));
     }
 }
 

@@ -1,5 +1,5 @@
-// The threads that work behind all partitions of a store: one seals, one flushes and makes checkpoints, one sees growth
-// (growth_watch.h). Nothing per partition.
+// The threads that work behind all partitions of a store: one seals, one flushes and makes checkpoints, one removes what
+// retention does not keep, one sees growth (growth_watch.h). Nothing per partition.
 //
 // Partitions tell by BackgroundWork when they have something to do; idle ones cost nothing. A checkpoint round comes
 // every few seconds, or earlier when much was sealed. Threads: seal_at and flush_at from any thread; start() and stop()
@@ -16,6 +16,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <queue>
 #include <thread>
 #include <vector>
@@ -26,8 +27,10 @@ class Maintenance final : public BackgroundWork {
 public:
     using Partitions = std::vector<std::shared_ptr<PartitionLog>>;
 
-    Maintenance(const Clock& clock, std::function<Partitions()> partitions)
-        : clock_(clock), partitions_(std::move(partitions)) {}
+    // `check_interval_ms`: log.retention.check.interval.ms as it is.
+    Maintenance(const Clock& clock, std::function<Partitions()> partitions,
+                std::function<std::uint64_t()> check_interval_ms)
+        : clock_(clock), partitions_(std::move(partitions)), check_interval_ms_(std::move(check_interval_ms)) {}
     ~Maintenance() override { stop(); }
 
     Result<void> start();
@@ -36,6 +39,9 @@ public:
     void seal_at(PartitionLog& partition, std::int64_t monotonic_ms) override;
     void flush_at(PartitionLog& partition, std::int64_t monotonic_ms) override;
     void checkpoint_soon() override { flushes_.wake(); }
+    Result<void> checkpoint_now(PartitionLog& partition) override;
+    void give_back_at(PartitionLog& partition, std::int64_t monotonic_ms) override;
+    void retain_soon() override { retentions_.wake(); }
     void watch_head(PartitionLog& partition) override { growth_.watch(partition); }
     void unwatch_head(PartitionLog& partition) override { growth_.unwatch(partition); }
     void waits_for_growth(PartitionLog& partition) override { growth_.waits(partition); }
@@ -44,6 +50,8 @@ public:
     // One round now: what was sealed becomes durable and head's copy is given back. Errors are logged and kept in the
     // partitions.
     static void checkpoint(const Partitions& partitions);
+    // Moves their log starts on as their settings say; by time only where `now` is given.
+    static void retain(const Partitions& partitions, std::optional<TimestampMs> now);
 
 private:
     struct Task {
@@ -71,15 +79,20 @@ private:
 
     void run_sealer();
     void run_flusher();
+    void run_retainer();
 
     const Clock& clock_;
     const std::function<Partitions()> partitions_;
+    const std::function<std::uint64_t()> check_interval_ms_;
     GrowthWatch growth_;
     Queue seals_;
     Queue flushes_;
+    Queue retentions_;  // what is to be given back
+    std::mutex checkpoint_mutex_;  // one checkpoint at a time
     std::atomic<std::uint64_t> sealed_bytes_{0};  // since the last checkpoint
     std::thread sealer_;
     std::thread flusher_;
+    std::thread retainer_;
 };
 
 }  // namespace topicfs

@@ -30,7 +30,11 @@ LocalStore::LocalStore(StoreEnvironment environment, const StoreOptions& options
     : environment_(std::move(environment)),
       options_(options),
       fs_(*environment_.fs),
-      maintenance_(*environment_.clock, [this] { return partition_logs(); }),
+      maintenance_(*environment_.clock, [this] { return partition_logs(); },
+                   [this] {
+                       const std::scoped_lock lock(mutex_);
+                       return store_settings_.log_retention_check_interval_ms;
+                   }),
       group_keeper_(*environment_.clock, [this] { keep_groups(); }),
       partitions_{fs_,
                   *environment_.clock,
@@ -242,6 +246,9 @@ Result<void> LocalStore::set_store_setting(std::string_view key, std::string_vie
         store_settings_, "set", key, [&](StoreSettings& settings) { return set_setting(settings, key, value); });
     const std::scoped_lock lock(mutex_);
     cache_.set_bytes_max(store_settings_.read_cache_bytes);
+    if (key == "log.retention.check.interval.ms") {
+        maintenance_.retain_soon();
+    }
     return saved;
 }
 
@@ -262,6 +269,10 @@ Result<void> LocalStore::maintain(bool seal_all) {
         TOPICFS_TRY(log->seal_due(builder, seal_all));
     }
     Maintenance::checkpoint(logs);
+    Maintenance::retain(logs, environment_.clock->now());
+    for (const auto& log : logs) {
+        TOPICFS_TRY(log->give_back_due());
+    }
     for (const auto& topic : topics()) {
         for (const auto& group : topic->groups()) {
             group->keep();

@@ -7,6 +7,7 @@ using namespace topicfs::test;
 
 namespace {
 
+constexpr std::uint64_t kDelayMs = 30;
 constexpr std::array kCodecs = {Codec::kNone, Codec::kLz4, Codec::kZstd};
 
 class RandomLog {
@@ -15,7 +16,7 @@ public:
         : random_(random), model_(delimiter), fixture_(first_settings(random, delimiter)) {}
 
     void step() {
-        switch (random_.between(0, 15)) {
+        switch (random_.between(0, 18)) {
             case 0:
             case 1:
             case 2:
@@ -53,6 +54,15 @@ public:
             case 14:
                 check_reader();
                 break;
+            case 15:
+                advance_start();
+                break;
+            case 16:
+                retain();
+                break;
+            case 17:
+                give_back();
+                break;
             default:
                 check_all();
                 break;
@@ -61,7 +71,8 @@ public:
     }
 
     void check_all() {
-        CHECK((fixture_.all() == model_.bytes()));
+        CHECK((fixture_.read(start().position.value, model_.bytes().size() + 100) ==
+               model_.bytes().substr(start().position.value)));
         const PartitionStatus status = fixture_.status();
         CHECK(status.end.value == model_.bytes().size());
         CHECK(status.end_offset.value == model_.records());
@@ -75,6 +86,7 @@ private:
     static TopicSettings first_settings(Random& random, std::optional<std::uint8_t> delimiter) {
         TopicSettings settings;
         settings.record_delimiter = delimiter;
+        settings.file_delete_delay_ms = kDelayMs;
         choose_settings(random, settings);
         return settings;
     }
@@ -104,19 +116,58 @@ private:
         model_.append(bytes, fixture_.clock.now());
     }
 
+    Found start() const { return fixture_.log->log_start(); }
+
+    void advance_start() {
+        const auto to = fixture_.log->find_offset(Offset{random_.between(start().offset.value, model_.records())});
+        INFO((to ? std::string() : to.error().message()));
+        REQUIRE(to);
+        REQUIRE(fixture_.log->advance_start(*to));
+        REQUIRE(start() == *to);
+    }
+    void retain() {
+        const Found before = start();
+        PartitionLog::Retention retention;
+        if (random_.one_in(2)) {
+            retention.oldest = fixture_.clock.now() + -static_cast<std::int64_t>(random_.between(0, 100));
+        } else {
+            retention.stored_bytes = random_.between(0, 20000);
+        }
+        REQUIRE(fixture_.log->retain(retention));
+        const Found after = start();
+        REQUIRE(after.position >= before.position);
+        REQUIRE(after.position.value == model_.start_of(after.offset.value));
+        if (retention.oldest && after.position > before.position) {
+            REQUIRE(after.position <= model_.at_time(*retention.oldest).position);
+        }
+    }
+    void give_back() {
+        const Position before = fixture_.log->removed_end();
+        REQUIRE(fixture_.log->give_back_due());
+        REQUIRE(fixture_.log->removed_end() <= start().position);
+        fixture_.clock.advance(static_cast<std::int64_t>(kDelayMs));
+        REQUIRE(fixture_.log->give_back_due());
+        REQUIRE(fixture_.log->removed_end() >= before);
+        REQUIRE(fixture_.log->removed_end() == start().position);
+    }
+
     void check_some() {
         const std::size_t size = model_.bytes().size();
         const auto end = fixture_.log->end();
         REQUIRE(end);
         REQUIRE(end->value == size);
-        const std::size_t from = random_.between(0, size + 5);
+        const std::uint64_t readable = fixture_.log->removed_end().value;
+        if (readable > 0) {
+            REQUIRE(fixture_.read_error(random_.between(0, readable - 1)) == ErrorCode::kNotFound);
+        }
+        const std::size_t from = random_.between(readable, size + 5);
         const std::size_t count = random_.between(1, 3000);
         REQUIRE((fixture_.read(from, count) == (from < size ? model_.bytes().substr(from, count) : "")));
         REQUIRE((fixture_.view(from, count) == (from < size ? model_.bytes().substr(from, count) : "")));
 
         const std::uint64_t offset = random_.between(0, model_.records() + 1);
         const auto found = fixture_.log->find_offset(Offset{offset});
-        const auto expected = model_.start_of(offset);
+        const auto expected = offset < start().offset.value ? std::nullopt : model_.start_of(offset);
         CAPTURE(offset, model_.records());
         REQUIRE(found.has_value() == expected.has_value());
         if (expected) {
@@ -125,7 +176,7 @@ private:
         } else {
             CHECK(found.error().code == ErrorCode::kNotFound);
         }
-        check_position(random_.between(0, size));
+        check_position(random_.between(start().position.value, size));
         check_time();
     }
 
@@ -138,6 +189,7 @@ private:
                 : position;
         const auto found = fixture_.log->find_position(Position{position});
         CAPTURE(position, offset);
+        INFO((found ? std::string() : found.error().message()));
         REQUIRE(found);
         CHECK(found->offset.value == offset);
         CHECK(found->position.value == model_.start_of(offset));
@@ -151,8 +203,12 @@ private:
                 model_.time_of(random_.between(0, size - 1)) + (static_cast<std::int64_t>(random_.between(0, 2)) - 1);
         }
         const auto found = fixture_.log->find_time(time);
+        INFO((found ? std::string() : found.error().message()));
         REQUIRE(found);
-        const Found expected = model_.at_time(time);
+        Found expected = model_.at_time(time);
+        if (expected.position < start().position) {
+            expected = start();
+        }
         CAPTURE(time.value, size);
         CHECK(found->position.value == expected.position.value);
         CHECK(found->offset.value == expected.offset.value);
@@ -162,9 +218,9 @@ private:
     void check_reader() {
         auto reader = fixture_.try_open(false, true);
         REQUIRE(reader);
-        const auto text = PartitionFixture::read(**reader, Position{0}, model_.bytes().size() + 10);
+        const auto text = PartitionFixture::read(**reader, start().position, model_.bytes().size() + 10);
         REQUIRE(text);
-        REQUIRE((*text == model_.bytes()));
+        REQUIRE((*text == model_.bytes().substr(start().position.value)));
         const auto status = (*reader)->status();
         REQUIRE(status);
         CHECK(status->end_offset.value == model_.records());

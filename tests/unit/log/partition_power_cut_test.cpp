@@ -16,7 +16,7 @@ public:
     }
 
     void step() {
-        switch (random_.between(0, 11)) {
+        switch (random_.between(0, 13)) {
             case 0:
             case 1:
             case 2:
@@ -41,6 +41,12 @@ public:
                 break;
             case 10:
                 fixture_.log->close_idle();
+                break;
+            case 11:
+                advance_start();
+                break;
+            case 12:
+                give_back();
                 break;
             default:
                 cut_power();
@@ -90,26 +96,42 @@ private:
         safe_ = std::max<std::size_t>(safe_, fixture_.status().durable_sealed_end.value);
     }
 
+    void advance_start() {
+        const std::uint64_t from = fixture_.log->start_offset().value;
+        const auto to = fixture_.log->find_offset(Offset{random_.between(from, model_.records())});
+        INFO((to ? std::string() : to.error().message()));
+        REQUIRE(to);
+        REQUIRE(fixture_.log->advance_start(*to));
+        start_ = *to;
+        safe_ = std::max<std::size_t>(safe_, start_.position.value);
+    }
+    void give_back() {
+        fixture_.clock.advance(static_cast<std::int64_t>(fixture_.settings.file_delete_delay_ms));
+        REQUIRE(fixture_.log->give_back_due());
+    }
+
     void check() {
+        REQUIRE(fixture_.log->log_start() == start_);
         const auto end = fixture_.log->end();
         REQUIRE(end);
         CAPTURE(end->value, safe_, model_.bytes().size(), fixture_.settings.seal_bytes,
                 fixture_.settings.segment_bytes);
         REQUIRE(end->value >= safe_);
         REQUIRE(end->value <= model_.bytes().size());
-        const std::string text = fixture_.all();
+        const std::string text = fixture_.read(start_.position.value, model_.bytes().size() + 100);
         model_.cut(end->value);
         if (delimiter_ == 0 && !text.empty() && text.back() == 0 && model_.bytes().back() != 0) {
             // One NUL at the end is kept where it is the delimiter.
             model_.cut(end->value - 1);
             model_.append(std::string(1, '\0'), fixture_.clock.now());
         }
-        REQUIRE((text == model_.bytes()));
+        REQUIRE((text == model_.bytes().substr(start_.position.value)));
         const PartitionStatus status = fixture_.status();
         CHECK(status.damaged.empty());
         REQUIRE(status.end_offset.value == model_.records());
-        const std::uint64_t offset = random_.between(0, model_.records());
+        const std::uint64_t offset = random_.between(start_.offset.value, model_.records());
         const auto found = fixture_.log->find_offset(Offset{offset});
+        INFO((found ? std::string() : found.error().message()));
         REQUIRE(found);
         REQUIRE(found->position.value == model_.start_of(offset));
         safe_ = end->value;  // Recovery makes what it keeps durable.
@@ -121,6 +143,7 @@ private:
     LogModel model_;
     PartitionFixture fixture_;
     std::size_t safe_ = 0;
+    Found start_;
 };
 
 void run(std::optional<std::uint8_t> delimiter, int rounds) {

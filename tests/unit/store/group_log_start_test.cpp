@@ -1,21 +1,9 @@
-// The log start passes a reader that is open: as retention will do it, moved here by hand while the log is open.
+// The log start passes a reader that is open.
 #include "unit/store/group_fixture.h"
 
 #include <array>
 
 namespace topicfs::test {
-
-void set_log_start(PartitionLog& log, const Found& start);
-
-// The rule by which private members may be named: in an explicit instantiation.
-template <auto Start, auto StartOffset>
-struct LogStart {
-    friend void set_log_start(PartitionLog& log, const Found& start) {
-        log.*Start = start.position;
-        log.*StartOffset = start.offset;
-    }
-};
-template struct LogStart<&PartitionLog::start_, &PartitionLog::start_offset_>;
 
 namespace {
 
@@ -49,7 +37,7 @@ public:
     // Records before this one are gone.
     void pass(std::size_t record) {
         const auto partition = *topic->partition(0);
-        set_log_start(*dynamic_cast<StoredPartition&>(*partition).log(), begin_of(record));
+        REQUIRE(dynamic_cast<StoredPartition&>(*partition).log()->advance_start(begin_of(record)));
     }
     std::uint64_t missed() {
         const auto status = group()->status();

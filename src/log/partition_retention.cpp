@@ -1,0 +1,261 @@
+// Removing the oldest: moving the log start on, and giving back to the disk what lies before it.
+//
+// The log start is durable before it is moved for anybody. What lies before is given back a while later, so that who
+// has a file open can go on reading: first the removed end is moved, so that nobody begins to read there, then the reads
+// that have begun are waited for, then segments are unlinked and the front of the first that stays is punched. Dying
+// anywhere in between leaves bytes before the log start, which the next start gives back.
+#include "base/log.h"
+#include "log/layout.h"
+#include "log/partition_log.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+
+namespace topicfs {
+
+namespace {
+
+// A reply takes far less; who holds a view for longer lets it be given back later.
+constexpr std::chrono::milliseconds kPinPatience{100};
+constexpr std::int64_t kRetryMs = 1000;
+
+}  // namespace
+
+Result<void> BackgroundWork::checkpoint_now(PartitionLog& partition) {
+    return partition.checkpoint();
+}
+
+Found PartitionLog::log_start() const {
+    const std::scoped_lock lock(mutex_);
+    return log_start_;
+}
+
+Result<void> PartitionLog::retain_by_settings(std::optional<TimestampMs> now) {
+    const std::shared_ptr<const TopicSettings> as_set = settings();
+    Retention retention;
+    if (now && as_set->retention_ms) {
+        retention.oldest = *now + -static_cast<std::int64_t>(*as_set->retention_ms);
+    }
+    retention.stored_bytes = as_set->retention_bytes;
+    return retention.oldest || retention.stored_bytes ? retain(retention) : Result<void>();
+}
+
+Result<void> PartitionLog::retain(const Retention& retention) {
+    const std::scoped_lock one(retention_mutex_);
+    if (env_.read_only || failed_) {
+        return {};
+    }
+    std::optional<Found> wanted;
+    const auto take = [&](const std::optional<Found>& start) {
+        if (start && (!wanted || start->position > wanted->position)) {
+            wanted = start;
+        }
+    };
+    if (retention.oldest) {
+        TOPICFS_TRY_ASSIGN(const auto start, start_by_time(*retention.oldest));
+        take(start);
+    }
+    if (retention.stored_bytes) {
+        TOPICFS_TRY_ASSIGN(const auto start, start_by_bytes(*retention.stored_bytes));
+        take(start);
+    }
+    return wanted ? advance_start_locked(*wanted) : Result<void>();
+}
+
+// Where the log starts when all that is older than `oldest` has gone; nothing where nothing has to.
+Result<std::optional<Found>> PartitionLog::start_by_time(TimestampMs oldest) {
+    TOPICFS_TRY_ASSIGN(const Position log_end, observe());
+    if (log_end == start()) {
+        return std::optional<Found>();
+    }
+    // The cheap look first: most partitions have nothing to give.
+    TOPICFS_TRY_ASSIGN(const TimestampMs first, time_of(start()));
+    if (first >= oldest) {
+        return std::optional<Found>();
+    }
+    TOPICFS_TRY_ASSIGN(const auto byte, first_byte_at(oldest));
+    Position young = std::min(byte.value_or(log_end), log_end);
+    if (young > sealed_end()) {
+        TOPICFS_TRY(seal_upto(young));
+    }
+    if (young < sealed_end()) {
+        // The whole batch stays in which it is.
+        TOPICFS_TRY_ASSIGN(const Piece piece, sealed_piece(young));
+        young = piece.entry().base_position;
+    }
+    if (young <= start()) {
+        return std::optional<Found>();
+    }
+    TOPICFS_TRY_ASSIGN(const Found found, found_at(young));
+    return std::optional(found);
+}
+
+// Where the log starts when no more is left than `stored_bytes` and what one batch has beyond; nothing where nothing has
+// to go.
+Result<std::optional<Found>> PartitionLog::start_by_bytes(std::uint64_t stored_bytes) {
+    TOPICFS_TRY_ASSIGN(Position log_end, observe());
+    if (log_end - sealed_end() > stored_bytes) {
+        TOPICFS_TRY(seal_upto(log_end));
+    }
+    std::uint64_t behind = log_end - std::min(log_end, sealed_end());
+    const std::shared_ptr<const SegmentList> all = segments();
+    std::optional<IndexEntry> first;
+    for (auto segment = all->rbegin(); segment != all->rend(); ++segment) {
+        const std::uint64_t bytes = (*segment)->bytes();
+        if (behind + bytes >= stored_bytes) {
+            // The last batch with which there is enough.
+            const std::uint64_t at_most = behind + bytes - stored_bytes;
+            TOPICFS_TRY_ASSIGN(first, (*segment)->find_file_offset(at_most));
+            break;
+        }
+        behind += bytes;
+    }
+    if (!first || first->base_position <= start()) {
+        return std::optional<Found>();
+    }
+    TOPICFS_TRY_ASSIGN(const Found found, found_at(first->base_position));
+    if (found.position == first->base_position) {
+        return std::optional(found);
+    }
+    // Of a record that begins before and ends in it nothing is kept, if another begins in it.
+    const auto next = find_offset(found.offset + 1);
+    return next && next->position < first->end_position() ? std::optional(*next) : std::optional(found);
+}
+
+Result<void> PartitionLog::advance_start(Found start) {
+    const std::scoped_lock one(retention_mutex_);
+    if (env_.read_only || failed_) {
+        return make_error(ErrorCode::kReadOnly, "move the log start of", directory_,
+                          failed_ ? failure() : "the store is open for reading only");
+    }
+    return advance_start_locked(start);
+}
+
+Result<void> PartitionLog::advance_start_locked(Found start) {
+    if (start.position <= this->start()) {
+        return {};
+    }
+    if (start.position > sealed_end()) {
+        TOPICFS_TRY(seal_upto(start.position));
+    }
+    if (start.position > durable_sealed_end_.load()) {
+        TOPICFS_TRY(checkpoint_here());
+    }
+    TOPICFS_TRY(recovery_->commit([&](RecoveryPoint& point) {
+        point.log_start = start.position;
+        point.log_start_offset = start.offset;
+    }));
+    {
+        const std::scoped_lock lock(mutex_);
+        log_start_ = start;
+    }
+    schedule_give_back(start.position,
+                       env_.clock.monotonic_ms() + static_cast<std::int64_t>(settings()->file_delete_delay_ms));
+    return {};
+}
+
+Result<void> PartitionLog::checkpoint_here() {
+    return env_.work != nullptr ? env_.work->checkpoint_now(*this) : checkpoint();
+}
+
+void PartitionLog::schedule_give_back(Position upto, std::int64_t due_ms) {
+    {
+        const std::scoped_lock lock(mutex_);
+        give_backs_.push_back({upto, due_ms});
+    }
+    if (env_.work != nullptr) {
+        env_.work->give_back_at(*this, due_ms);
+    }
+}
+
+Result<void> PartitionLog::give_back_due() {
+    const std::scoped_lock one(retention_mutex_);
+    Position upto;
+    const std::int64_t now = env_.clock.monotonic_ms();
+    {
+        const std::scoped_lock lock(mutex_);
+        for (const GiveBack& each : give_backs_) {
+            upto = each.due_ms <= now ? std::max(upto, each.upto) : upto;
+        }
+    }
+    if (upto.value == 0) {
+        return {};
+    }
+    const auto done = give_back(upto);
+    if (done && *done) {
+        const std::scoped_lock lock(mutex_);
+        std::erase_if(give_backs_, [&](const GiveBack& each) { return each.upto <= upto; });
+        return {};
+    }
+    if (env_.work != nullptr) {
+        env_.work->give_back_at(*this, now + kRetryMs);
+    }
+    return done ? Result<void>() : Result<void>(done.error());
+}
+
+// False where somebody still reads it.
+Result<bool> PartitionLog::give_back(Position upto) {
+    removed_end_ = std::max(removed_end_.load(), upto);
+    if (!sealed_pins_.wait_for_earlier(kPinPatience)) {
+        return false;
+    }
+    TOPICFS_TRY(remove_segments(upto));
+    const std::shared_ptr<const SegmentList> all = segments();
+    if (!all->empty() && all->front()->base() < upto) {
+        TOPICFS_TRY(give_back_front(*all->front(), upto));
+    }
+    return true;
+}
+
+// Those that end before `upto`. The newest stays, also where a power cut would leave another one the newest.
+Result<void> PartitionLog::remove_segments(Position upto) {
+    const std::shared_ptr<const SegmentList> all = segments();
+    const Position newest = recovery_->point().segment_base;
+    std::size_t gone = 0;
+    while (gone + 1 < all->size() && (*all)[gone + 1]->base() <= upto && (*all)[gone]->base() < newest) {
+        ++gone;
+    }
+    // In order, so that what a crash leaves has no gap.
+    for (std::size_t i = 0; i < gone; ++i) {
+        const Segment& segment = *(*all)[i];
+        for (const std::string& name : {segment.path(), path(index_file_name(segment.base()))}) {
+            if (auto removed = env_.fs.unlink(name); !removed && !is_errno(removed.error(), ENOENT)) {
+                return removed;
+            }
+        }
+        const std::scoped_lock lock(mutex_);
+        auto changed = std::make_shared<SegmentList>(*segments_);
+        changed->erase(changed->begin());
+        std::erase(in_use_, (*all)[i]);
+        segments_ = std::move(changed);
+    }
+    return {};
+}
+
+// Of the oldest segment, the batches that end before `upto`.
+Result<void> PartitionLog::give_back_front(Segment& segment, Position upto) {
+    GivenBack front;
+    front.base = segment.base();
+    TOPICFS_TRY_ASSIGN(Segment::Lookup lookup, segment.find(upto));
+    if (!lookup.entry && lookup.gap_to) {
+        TOPICFS_TRY_ASSIGN(lookup, segment.find(*lookup.gap_to));
+    }
+    if (const auto& kept = lookup.entry) {
+        front.end = kept->base_position;
+        front.end_offset = kept->base_offset;
+        front.file_end = kept->file_offset;
+    } else {
+        // All of it: only the newest segment stays like that.
+        TOPICFS_TRY_ASSIGN(const auto last, segment.last_entry());
+        if (!last || last->end_position() > upto) {
+            return {};
+        }
+        front.end = last->end_position();
+        front.end_offset = last->end_offset();
+        front.file_end = last->file_end();
+    }
+    return front.file_end == 0 ? Result<void>() : segment.give_back(front);
+}
+
+}  // namespace topicfs

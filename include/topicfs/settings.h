@@ -86,12 +86,13 @@ std::span<const SettingInfo> store_setting_infos();
 // Those of a consumer group; see Group::set.
 std::span<const SettingInfo> group_setting_infos();
 
-// The value as text, in base units. kNotFound where there is no such setting.
+// The value as text, in base units (milliseconds, minutes or bytes, as the key and the range say). kNotFound where there is no such setting.
 Result<std::string> get_setting(const TopicSettings& settings, std::string_view key);
 Result<std::string> get_setting(const StoreSettings& settings, std::string_view key);
 Result<std::string> get_setting(const GroupSettings& settings, std::string_view key);
 
-// Parses and checks. kNotFound where there is no such setting; kInvalid, with the value, its unit and its range in the
+// Parses and checks. A time may be written as 500ms, 90s, 15m, 1h or 7d, a size as 64KiB, 64MiB or 1GiB (also 64K;
+// 64KB is 64000). kNotFound where there is no such setting; kInvalid, with the value, its unit and its range in the
 // message, where it does not parse or is out of range. White space around the value is ignored.
 Result<void> set_setting(TopicSettings& settings, std::string_view key, std::string_view value);
 Result<void> set_setting(StoreSettings& settings, std::string_view key, std::string_view value);

@@ -1,6 +1,7 @@
 #include <topicfs/settings.h>
 
 #include "base/text.h"
+#include "base/units.h"
 #include "codec/codec.h"
 
 #include <algorithm>
@@ -21,46 +22,80 @@ constexpr const char* kOff = "off";
 constexpr const char* kForever = "-1";
 constexpr const char* kAuto = "auto";
 
+// What is wrong with a value, as what follows on it ("is no time"); nothing where it was taken.
+using Problem = std::optional<std::string>;
+
+constexpr const char* kNotAllowed = "is not allowed";
+constexpr const char* kOutOfRange = "is out of range";
+
 template <typename S>
 struct Setting {
     SettingInfo info;
     std::function<std::string(const S&)> get;
-    // False where the text does not parse or is out of range.
-    std::function<bool(S&, std::string_view)> set;
+    std::function<Problem(S&, std::string_view)> set;  // what is refused may have been changed
+    Unit unit = Unit::kNone;
 };
 
 template <typename T, typename S>
-Setting<S> number(SettingInfo info, T S::*member, std::int64_t low, std::uint64_t high) {
+Setting<S> number(SettingInfo info, T S::*member, std::uint64_t low, std::uint64_t high, Unit unit) {
     return {info, [member](const S& settings) { return std::to_string(settings.*member); },
-            [member, low, high](S& settings, std::string_view text) {
-                const std::optional<std::int64_t> value = parse_signed(text);
-                if (!value || *value < low || (*value > 0 && static_cast<std::uint64_t>(*value) > high)) {
-                    return false;
+            [member, low, high, unit](S& settings, std::string_view text) -> Problem {
+                const Result<std::uint64_t> value = parse_amount(text, unit);
+                if (!value) {
+                    return value.error().detail;
+                }
+                if (*value < low || *value > high) {
+                    return kOutOfRange;
                 }
                 settings.*member = static_cast<T>(*value);
-                return true;
-            }};
+                return {};
+            },
+            unit};
 }
 
 // As number(), where nothing is a value too and is written as `none`.
 template <typename S>
 Setting<S> number_or(const char* none, SettingInfo info, std::optional<std::uint64_t> S::*member, std::uint64_t low,
-                     std::uint64_t high) {
+                     std::uint64_t high, Unit unit) {
     return {info,
             [member, none](const S& settings) {
                 return settings.*member ? std::to_string(*(settings.*member)) : std::string(none);
             },
-            [member, none, low, high](S& settings, std::string_view text) {
+            [member, none, low, high, unit](S& settings, std::string_view text) -> Problem {
                 if (text == none) {
                     (settings.*member).reset();
-                    return true;
+                    return {};
                 }
-                const std::optional<std::uint64_t> value = parse_unsigned(text);
-                if (!value || *value < low || *value > high) {
-                    return false;
+                const Result<std::uint64_t> value = parse_amount(text, unit);
+                if (!value) {
+                    return value.error().detail;
+                }
+                if (*value < low || *value > high) {
+                    return kOutOfRange;
                 }
                 settings.*member = *value;
-                return true;
+                return {};
+            },
+            unit};
+}
+
+// The effort of a codec, from the least to the most.
+Setting<TopicSettings> level(SettingInfo info, int TopicSettings::*member, int low, int high) {
+    return {info, [member](const TopicSettings& settings) { return std::to_string(settings.*member); },
+            [member, low, high](TopicSettings& settings, std::string_view text) -> Problem {
+                const std::optional<std::int64_t> value = parse_signed(text);
+                if (!value) {
+                    return "is no whole number";
+                }
+                if (*value < low || *value > high) {
+                    return kOutOfRange;
+                }
+                // To zstd it means its own default, which is another level.
+                if (*value == 0) {
+                    return kNotAllowed;
+                }
+                settings.*member = static_cast<int>(*value);
+                return {};
             }};
 }
 
@@ -73,14 +108,14 @@ Setting<S> word(SettingInfo info, E S::*member, const std::array<std::pair<const
                                                 [&](const auto& one) { return one.second == settings.*member; });
                 return std::string(found->first);
             },
-            [member, words](S& settings, std::string_view text) {
+            [member, words](S& settings, std::string_view text) -> Problem {
                 const auto found =
                     std::find_if(words.begin(), words.end(), [&](const auto& one) { return one.first == text; });
                 if (found == words.end()) {
-                    return false;
+                    return kNotAllowed;
                 }
                 settings.*member = found->second;
-                return true;
+                return {};
             }};
 }
 
@@ -88,13 +123,13 @@ std::string codec_text(const TopicSettings& settings) {
     return codec_name(settings.compression_type);
 }
 
-bool set_codec(TopicSettings& settings, std::string_view text) {
+Problem set_codec(TopicSettings& settings, std::string_view text) {
     const auto codec = parse_codec(text);
     if (!codec) {
-        return false;
+        return kNotAllowed;
     }
     settings.compression_type = *codec;
-    return true;
+    return {};
 }
 
 std::string byte_text(std::uint8_t byte) {
@@ -142,17 +177,17 @@ std::optional<std::uint8_t> take_byte(std::string_view& text) {
     return byte;
 }
 
-bool set_delimiter(TopicSettings& settings, std::string_view text) {
+Problem set_delimiter(TopicSettings& settings, std::string_view text) {
     if (text == "none") {
         settings.record_delimiter.reset();
-        return true;
+        return {};
     }
     const std::optional<std::uint8_t> byte = take_byte(text);
     if (!byte || !text.empty()) {
-        return false;
+        return kNotAllowed;
     }
     settings.record_delimiter = byte;
-    return true;
+    return {};
 }
 
 std::string separator_text(const TopicSettings& settings) {
@@ -164,50 +199,50 @@ std::string separator_text(const TopicSettings& settings) {
     return settings.key_separator == kOff ? "\\x6fff" : text;
 }
 
-bool set_separator(TopicSettings& settings, std::string_view text) {
+Problem set_separator(TopicSettings& settings, std::string_view text) {
     std::string separator;
     if (text != kOff) {
         do {
             const std::optional<std::uint8_t> byte = take_byte(text);
             if (!byte || separator.size() == kKeySeparatorBytesMax) {
-                return false;
+                return kNotAllowed;
             }
             separator += static_cast<char>(*byte);
         } while (!text.empty());
     }
     settings.key_separator = std::move(separator);
-    return true;
+    return {};
 }
 
 const auto& table_of(const TopicSettings* /*which*/) {
     static const std::array<Setting<TopicSettings>, 16> table{{
         number<std::uint32_t>(
             {"num.partitions", "Partitions of a new topic; later, raise it to add some.", "1 to 100000"},
-            &TopicSettings::num_partitions, 1, 100000),
+            &TopicSettings::num_partitions, 1, 100000, Unit::kNone),
         number<std::uint32_t>(
             {"segment.bytes", "Stored bytes at which a new segment is begun.", "4096 to 2147483647 bytes"},
-            &TopicSettings::segment_bytes, 4096, 2147483647),
+            &TopicSettings::segment_bytes, 4096, 2147483647, Unit::kBytes),
         number<std::uint64_t>({"segment.ms", "Age at which a new segment is begun.", "1 to 9223372036854 milliseconds"},
-                              &TopicSettings::segment_ms, 1, kMsMax),
+                              &TopicSettings::segment_ms, 1, kMsMax, Unit::kMilliseconds),
         {{"compression.type", "How batches are compressed.", "none, lz4 or zstd"}, codec_text, set_codec},
-        number<int>({"compression.lz4.level", "Effort of lz4: 1 is fastest.", "1 to 12"},
-                    &TopicSettings::compression_lz4_level, kLz4LevelMin, kLz4LevelMax),
-        number<int>({"compression.zstd.level", "Effort of zstd: less is faster.", "-7 to 22"},
-                    &TopicSettings::compression_zstd_level, kZstdLevelMin, kZstdLevelMax),
+        level({"compression.lz4.level", "Effort of lz4: 1 is fastest.", "1 to 12"},
+              &TopicSettings::compression_lz4_level, kLz4LevelMin, kLz4LevelMax),
+        level({"compression.zstd.level", "Effort of zstd: less is faster.", "-7 to 22, but not 0"},
+              &TopicSettings::compression_zstd_level, kZstdLevelMin, kZstdLevelMax),
         number<std::uint32_t>({"seal.bytes", "Unsealed bytes at which head becomes a batch.", "1 to 16777216 bytes"},
-                              &TopicSettings::seal_bytes, 1, 16777216),
+                              &TopicSettings::seal_bytes, 1, 16777216, Unit::kBytes),
         number<std::uint64_t>({"seal.ms", "Age of the oldest unsealed byte at which head becomes a batch.",
                                "1 to 9223372036854 milliseconds"},
-                              &TopicSettings::seal_ms, 1, kMsMax),
+                              &TopicSettings::seal_ms, 1, kMsMax, Unit::kMilliseconds),
         number_or<TopicSettings>(
             kOff,
             {"flush.messages", "Records after which the log is synced; 1: before each append is answered.",
              "off, or 1 to 9223372036854775807 records"},
-            &TopicSettings::flush_messages, 1, std::numeric_limits<std::int64_t>::max()),
+            &TopicSettings::flush_messages, 1, std::numeric_limits<std::int64_t>::max(), Unit::kNone),
         number_or<TopicSettings>(kOff,
                                  {"flush.ms", "Age of the oldest unsynced record at which the log is synced.",
                                   "off, or 1 to 9223372036854 milliseconds"},
-                                 &TopicSettings::flush_ms, 1, kMsMax),
+                                 &TopicSettings::flush_ms, 1, kMsMax, Unit::kMilliseconds),
         {{"record.delimiter", "The byte that ends a record; none makes a byte log. Only while a topic is empty.",
           "\\n, \\0, \\t, \\r, \\xNN, one printable character, or none"},
          delimiter_text,
@@ -227,23 +262,18 @@ const auto& table_of(const TopicSettings* /*which*/) {
         number_or<TopicSettings>(
             kForever,
             {"retention.ms", "Age at which records are removed.", "-1 (never), or 1 to 9223372036854 milliseconds"},
-            &TopicSettings::retention_ms, 1, kMsMax),
+            &TopicSettings::retention_ms, 1, kMsMax, Unit::kMilliseconds),
         number_or<TopicSettings>(
             kForever,
             {"retention.bytes", "Stored bytes of a partition; where there are more, its oldest records are removed.",
              "-1 (no limit), or 1 to 9223372036854775807 bytes"},
-            &TopicSettings::retention_bytes, 1, kBytesMax),
+            &TopicSettings::retention_bytes, 1, kBytesMax, Unit::kBytes),
         number<std::uint64_t>(
             {"file.delete.delay.ms", "For so long files that are open already can read what was removed.",
              "0 to 9223372036854 milliseconds"},
-            &TopicSettings::file_delete_delay_ms, 0, kMsMax),
+            &TopicSettings::file_delete_delay_ms, 0, kMsMax, Unit::kMilliseconds),
     }};
     return table;
-}
-
-bool set_auto_commit(GroupSettings& settings, std::string_view text) {
-    settings.enable_auto_commit = text == "true" || (settings.enable_auto_commit && text != "false");
-    return text == "true" || text == "false";
 }
 
 const auto& table_of(const GroupSettings* /*which*/) {
@@ -254,21 +284,21 @@ const auto& table_of(const GroupSettings* /*which*/) {
              "earliest or latest"},
             &GroupSettings::auto_offset_reset,
             {{{"earliest", GroupSettings::Reset::kEarliest}, {"latest", GroupSettings::Reset::kLatest}}}),
-        {{"enable.auto.commit", "A read commits what the reads before it gave; else only writing an offset does.",
-          "true or false"},
-         [](const GroupSettings& settings) { return std::string(settings.enable_auto_commit ? "true" : "false"); },
-         set_auto_commit},
+        word<GroupSettings, bool, 2>(
+            {"enable.auto.commit", "A read commits what the reads before it gave; else only writing an offset does.",
+             "true or false"},
+            &GroupSettings::enable_auto_commit, {{{"true", true}, {"false", false}}}),
         number_or<GroupSettings>(
             kOff,
             {"max.poll.interval.ms", "A reader that does not come back for so long loses its partitions.",
              "off, or 1 to 9223372036854 milliseconds"},
-            &GroupSettings::max_poll_interval_ms, 1, kMsMax),
+            &GroupSettings::max_poll_interval_ms, 1, kMsMax, Unit::kMilliseconds),
         number<std::uint64_t>(
             {"fetch.min.bytes", "A waiting read waits until there are so many bytes.", "1 to 1073741824 bytes"},
-            &GroupSettings::fetch_min_bytes, 1, 1u << 30),
+            &GroupSettings::fetch_min_bytes, 1, 1u << 30, Unit::kBytes),
         number<std::uint64_t>(
             {"fetch.max.wait.ms", "And at most for so long once there are any.", "0 to 9223372036854 milliseconds"},
-            &GroupSettings::fetch_max_wait_ms, 0, kMsMax),
+            &GroupSettings::fetch_max_wait_ms, 0, kMsMax, Unit::kMilliseconds),
     }};
     return table;
 }
@@ -280,21 +310,21 @@ const auto& table_of(const StoreSettings* /*which*/) {
         number<std::uint64_t>(
             {"read.cache.bytes", "Memory for decoded batches, of all topics; 0: none are decoded ahead.",
              "0 to 1099511627776 bytes"},
-            &StoreSettings::read_cache_bytes, 0, kReadCacheBytesMax),
+            &StoreSettings::read_cache_bytes, 0, kReadCacheBytesMax, Unit::kBytes),
         number<std::uint64_t>(
             {"offsets.retention.minutes", "Groups that nobody used for so long are dropped.", "1 to 153722867 minutes"},
-            &StoreSettings::offsets_retention_minutes, 1, kMsMax / 60'000),
+            &StoreSettings::offsets_retention_minutes, 1, kMsMax / 60'000, Unit::kMinutes),
         number<std::uint64_t>({"log.retention.check.interval.ms", "How often is looked for records to be removed.",
                                "1 to 9223372036854 milliseconds"},
-                              &StoreSettings::log_retention_check_interval_ms, 1, kMsMax),
+                              &StoreSettings::log_retention_check_interval_ms, 1, kMsMax, Unit::kMilliseconds),
         number_or<StoreSettings>(kOff,
                                  {"store.bytes.max", "Bytes that the whole store may take on the disk.",
                                   "off, or 1 to 9223372036854775807 bytes"},
-                                 &StoreSettings::store_bytes_max, 1, kBytesMax),
+                                 &StoreSettings::store_bytes_max, 1, kBytesMax, Unit::kBytes),
         number_or<StoreSettings>(kAuto,
                                  {"disk.free.min", "Bytes of the file system that are left free for others.",
                                   "auto (5 % of the file system, at most 4 GiB), or 0 to 9223372036854775807 bytes"},
-                                 &StoreSettings::disk_free_min, 0, kBytesMax),
+                                 &StoreSettings::disk_free_min, 0, kBytesMax, Unit::kBytes),
         word<StoreSettings, DiskPressure, 2>(
             {"disk.pressure",
              "At these two limits: no more appends (refuse), or the oldest records of all topics are removed (delete).",
@@ -302,7 +332,7 @@ const auto& table_of(const StoreSettings* /*which*/) {
             &StoreSettings::disk_pressure, {{{"refuse", DiskPressure::kRefuse}, {"delete", DiskPressure::kDelete}}}),
         number<std::uint64_t>({"trash.retention.ms", "For so long a removed topic can be brought back.",
                                "0 to 9223372036854 milliseconds"},
-                              &StoreSettings::trash_retention_ms, 0, kMsMax),
+                              &StoreSettings::trash_retention_ms, 0, kMsMax, Unit::kMilliseconds),
     }};
     return table;
 }
@@ -328,9 +358,11 @@ Result<const Setting<S>*> find_setting(std::string_view key) {
     return make_error(ErrorCode::kNotFound, "find", std::string(key), "there is no such setting");
 }
 
-Error refused_value(std::string_view key, std::string_view text, const char* range) {
-    return make_error(ErrorCode::kInvalid, "set", std::string(key),
-                      "'" + std::string(text.substr(0, kShownBytesMax)) + "' is not allowed; it takes " + range);
+Error refused_value(const SettingInfo& info, Unit unit, std::string_view text, const std::string& problem) {
+    const std::string examples = unit_examples(unit);
+    return make_error(ErrorCode::kInvalid, "set", info.key,
+                      "'" + std::string(text.substr(0, kShownBytesMax)) + "' " + problem + "; it takes " + info.range +
+                          (examples.empty() ? "" : ", also as " + examples));
 }
 
 template <typename S>
@@ -338,10 +370,10 @@ Result<void> set_any(S& settings, std::string_view key, std::string_view value) 
     TOPICFS_TRY_ASSIGN(const Setting<S>* setting, find_setting<S>(key));
     const std::string_view text = trim(value);
     S changed = settings;
-    if (!setting->set(changed, text)) {
-        return refused_value(key, text, setting->info.range);
+    if (const Problem problem = setting->set(changed, text)) {
+        return refused_value(setting->info, setting->unit, text, *problem);
     }
-    settings = changed;
+    settings = std::move(changed);
     return {};
 }
 
@@ -382,10 +414,6 @@ Result<std::string> get_setting(const GroupSettings& settings, std::string_view 
 }
 
 Result<void> set_setting(TopicSettings& settings, std::string_view key, std::string_view value) {
-    if (key == "compression.zstd.level" && trim(value) == "0") {
-        TOPICFS_TRY_ASSIGN(const auto* setting, find_setting<TopicSettings>(key));
-        return refused_value(key, trim(value), setting->info.range);
-    }
     return set_any(settings, key, value);
 }
 

@@ -103,7 +103,7 @@ TEST_CASE("Settings: the bounds of a range are in it, what is beyond is refused 
         CHECK(set_setting(settings, tried.key, tried.high));
         CHECK(*get_setting(settings, tried.key) == tried.high);
         for (const char* const bad :
-             {tried.below, tried.above, "", "x", "1x", "0x10", "1.5", "99999999999999999999999"}) {
+             {tried.below, tried.above, "", "x", "1x", "-", "1 s", "0x10", "1.5", "99999999999999999999999"}) {
             CAPTURE(bad);
             CHECK(set_setting(settings, tried.key, bad).error().code == ErrorCode::kInvalid);
         }
@@ -163,4 +163,61 @@ TEST_CASE("Settings: what is to stay free is 5 % of the file system and at most 
     CHECK(settings.disk_free_min_of(20'000) == 12345);
     REQUIRE(set_setting(settings, "disk.free.min", "auto"));
     CHECK(settings.disk_free_min_of(20'000) == 1000);
+}
+
+TEST_CASE("Settings: times and sizes may have units, and are shown in base units") {
+    struct Case {
+        const char* key;
+        const char* given;
+        const char* shown;
+    };
+    TopicSettings topic;
+    for (const Case& tried :
+         {Case{"retention.ms", "1h", "3600000"}, Case{"retention.ms", " 7d\n", "604800000"},
+          Case{"segment.ms", "15m", "900000"}, Case{"seal.ms", "500ms", "500"}, Case{"flush.ms", "90s", "90000"},
+          Case{"file.delete.delay.ms", "0s", "0"}, Case{"segment.bytes", "64MiB", "67108864"},
+          Case{"seal.bytes", "64K", "65536"}, Case{"retention.bytes", "1GB", "1000000000"}}) {
+        CAPTURE(tried.key);
+        REQUIRE(set_setting(topic, tried.key, tried.given));
+        CHECK(*get_setting(topic, tried.key) == tried.shown);
+    }
+    StoreSettings store;
+    REQUIRE(set_setting(store, "offsets.retention.minutes", "1d"));
+    CHECK(*get_setting(store, "offsets.retention.minutes") == "1440");
+    REQUIRE(set_setting(store, "disk.free.min", "1GiB"));
+    CHECK(*get_setting(store, "disk.free.min") == "1073741824");
+    GroupSettings group;
+    REQUIRE(set_setting(group, "max.poll.interval.ms", "5m"));
+    CHECK(*get_setting(group, "max.poll.interval.ms") == "300000");
+    REQUIRE(set_setting(group, "fetch.min.bytes", "1KiB"));
+    CHECK(*get_setting(group, "fetch.min.bytes") == "1024");
+}
+
+TEST_CASE("Settings: a refusal says what is wrong with the value, its unit and its range") {
+    struct Case {
+        const char* key;
+        const char* value;
+        const char* message;
+    };
+    TopicSettings topic;
+    for (const Case& tried :
+         {Case{
+              "retention.ms", "7 days",
+              "retention.ms: cannot set: '7 days' is no time; it takes -1 (never), or 1 to 9223372036854 milliseconds, "
+              "also as 500ms, 90s, 15m, 1h or 7d"},
+          Case{"segment.bytes", "1KiB",
+               "segment.bytes: cannot set: '1KiB' is out of range; it takes 4096 to 2147483647 bytes, also as 64KiB, "
+               "64MiB or 1GiB"},
+          Case{"segment.bytes", "1h",
+               "segment.bytes: cannot set: '1h' is no size; it takes 4096 to 2147483647 bytes, also as 64KiB, 64MiB or "
+               "1GiB"},
+          Case{"num.partitions", "3s", "num.partitions: cannot set: '3s' is no whole number; it takes 1 to 100000"},
+          Case{"compression.zstd.level", "0",
+               "compression.zstd.level: cannot set: '0' is not allowed; it takes -7 to 22, but not 0"},
+          Case{"compression.type", "gzip",
+               "compression.type: cannot set: 'gzip' is not allowed; it takes none, lz4 or zstd"}}) {
+        CAPTURE(tried.key);
+        CHECK(set_setting(topic, tried.key, tried.value).error().message() == tried.message);
+    }
+    CHECK(topic == TopicSettings{});
 }

@@ -137,6 +137,23 @@ Result<void> set_setting(Store& store, const Node& node, std::string_view text) 
     return node.topic ? node.topic->set(key, text) : store.set_default(key, text);
 }
 
+Result<void> check_setting(const Store& store, const Node& node, std::string_view text) {
+    const char* key = config_info(node.setting).key;
+    if (node.group) {
+        GroupSettings settings = node.group->settings();
+        return set_setting(settings, key, text);
+    }
+    if (node.setting >= kStoreSettingsFrom) {
+        StoreSettings settings;
+        return set_setting(settings, key, text);
+    }
+    if (node.topic) {
+        return node.topic->check(key, text);
+    }
+    TopicSettings settings = store.default_settings();
+    return set_setting(settings, key, text);
+}
+
 Result<std::string> setting_text(const Store& store, const Node& node) {
     const char* key = config_info(node.setting).key;
     if (node.group) {

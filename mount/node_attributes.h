@@ -36,6 +36,8 @@ const SettingInfo& config_info(std::uint32_t setting);
 
 // Sets what the node stands for; as Topic::set() and its like in Store.
 Result<void> set_setting(Store& store, const Node& node, std::string_view text);
+// What that would refuse at present, without setting it.
+Result<void> check_setting(const Store& store, const Node& node, std::string_view text);
 
 // As written to a group's `N.offset`; see Group::reset().
 Result<void> reset_offset(const Node& node, std::string_view text);

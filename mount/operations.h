@@ -6,6 +6,7 @@
 // The kernel checks owners and modes (default_permissions); what is refused here is refused to root too.
 #pragma once
 
+#include <topicfs/ioctl.h>
 #include <topicfs/store.h>
 
 #include <atomic>
@@ -28,6 +29,7 @@
 #include "mount/lock_waits.h"
 #include "mount/nodes.h"
 #include "mount/passthrough.h"
+#include "mount/prepared_topics.h"
 #include "mount/reply.h"
 #include "mount/request_counts.h"
 #include "mount/turned_opens.h"
@@ -171,6 +173,7 @@ private:
     static Result<std::size_t> append(const Handle& handle, int flags, std::span<const std::byte> bytes, off_t offset);
     static Result<std::size_t> append_to_all(Handle& handle, int flags, std::span<const std::byte> bytes, off_t offset);
     Result<void> write_setting(Handle& handle, std::string_view text);
+    void prepare_topic(const Handle& directory, const fuse_ctx& caller, topicfs_new_topic& asked);
 
     Store& store_;
     const std::string mount_point_;
@@ -187,6 +190,7 @@ private:
     LockWaits locks_;
     FollowWaits follows_;
     BusyWaits busy_waits_;
+    PreparedTopics prepared_topics_;
 };
 
 }  // namespace topicfs

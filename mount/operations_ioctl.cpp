@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "base/text.h"
 #include "mount/node_attributes.h"
 #include "mount/operations.h"
 
@@ -82,12 +83,72 @@ Result<void> find_group_point(const Node& node, topicfs_find& asked) {
     return {};
 }
 
+// The text in an array that a NUL ends; kInvalid where none does.
+template <std::size_t N>
+Result<std::string_view> text_in(const char (&array)[N]) {
+    const std::string_view text(array, ::strnlen(array, N));
+    return text.size() < N ? Result<std::string_view>(text) : refused(EINVAL, "a text without an end");
+}
+
+// Why something was refused, for who asked by ioctl; nothing where it was not. A text that is too long is cut.
+void show_refusal(const Result<void>& result, topicfs_refusal& into) {
+    into = {};
+    if (!result) {
+        const Error& error = result.error();
+        const std::string reason = error.path.empty() ? error.detail : error.path + ": " + error.detail;
+        into.error = to_errno(error);
+        std::memcpy(into.reason, reason.data(), std::min(reason.size(), sizeof into.reason - 1));
+    }
+}
+
+Result<void> check_value(const Store& store, const Node& node, const topicfs_check& asked) {
+    TOPICFS_TRY_ASSIGN(const std::string_view value, text_in(asked.value));
+    return check_setting(store, node, value);
+}
+
+// `defaults`, changed by lines of KEY=VALUE.
+Result<TopicSettings> settings_in(const topicfs_new_topic& asked, TopicSettings settings) {
+    TOPICFS_TRY_ASSIGN(const std::string_view text, text_in(asked.settings));
+    for (const std::string_view line : split_lines(text)) {
+        const std::size_t equals = line.find('=');
+        if (equals == std::string_view::npos) {
+            return make_error(ErrorCode::kInvalid, "set", std::string(line), "no value is given");
+        }
+        TOPICFS_TRY(set_setting(settings, line.substr(0, equals), line.substr(equals + 1)));
+    }
+    return settings;
+}
+
 }  // namespace
 
+void Operations::prepare_topic(const Handle& directory, const fuse_ctx& caller, topicfs_new_topic& asked) {
+    const auto prepare = [&]() -> Result<void> {
+        TOPICFS_TRY_ASSIGN(const std::string_view name, text_in(asked.name));
+        TOPICFS_TRY(check_topic_name(name));
+        TOPICFS_TRY_ASSIGN(const TopicSettings settings, settings_in(asked, store_.default_settings()));
+        prepared_topics_.prepare(directory.number, {static_cast<std::uint32_t>(caller.pid), caller.uid},
+                                 std::string(name), settings);
+        return {};
+    };
+    show_refusal(prepare(), asked.refused);
+}
+
 Result<void> Operations::control(Reply& reply, fuse_ino_t /*id*/, unsigned command, void* /*argument*/,
-                                 fuse_file_info* info, unsigned flags, const void* in, std::size_t in_bytes,
+                                 fuse_file_info* info, unsigned /*flags*/, const void* in, std::size_t in_bytes,
                                  std::size_t out_bytes_max) {
-    const auto handle = (flags & FUSE_IOCTL_DIR) == 0 && info != nullptr ? handles_.find(info->fh) : nullptr;
+    const auto handle = info != nullptr ? handles_.find(info->fh) : nullptr;
+    if (handle && handle->node->kind == NodeKind::kRoot && command == TOPICFS_IOC_NEW_TOPIC) {
+        TOPICFS_TRY_ASSIGN(const auto asked, arguments_of<topicfs_new_topic>(in, in_bytes, out_bytes_max));
+        prepare_topic(*handle, reply.caller(), *asked);
+        reply.controlled(bytes_of(*asked));
+        return {};
+    }
+    if (handle && handle->node->kind == NodeKind::kConfigKey && command == TOPICFS_IOC_CHECK) {
+        TOPICFS_TRY_ASSIGN(const auto asked, arguments_of<topicfs_check>(in, in_bytes, out_bytes_max));
+        show_refusal(check_value(store_, *handle->node, *asked), asked->refused);
+        reply.controlled(bytes_of(*asked));
+        return {};
+    }
     if (handle && handle->node->kind == NodeKind::kGroupOffset && command == TOPICFS_IOC_FIND) {
         TOPICFS_TRY_ASSIGN(const auto asked, arguments_of<topicfs_find>(in, in_bytes, out_bytes_max));
         return busy_waits_.hold(reply, "ioctl", [handle, asked = *asked](Reply& to) mutable -> Result<bool> {

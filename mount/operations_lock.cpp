@@ -79,6 +79,9 @@ Result<void> Operations::release(Reply& reply, fuse_ino_t /*id*/, fuse_file_info
     if (handle->node->follow) {
         follows_.forget(handle);
     }
+    if (handle->node->kind == NodeKind::kRoot) {
+        prepared_topics_.closed(handle->number);
+    }
     if (!handle->node->is_directory()) {
         const std::uint64_t file = inode_number(*handle->node);
         if (info->flock_release) {

@@ -335,7 +335,9 @@ Result<void> Operations::make_directory(Reply& reply, fuse_ino_t parent, const c
     attributes.mode |= above.mode & S_ISGID;
     Node made;
     made.kind = NodeKind::kTopic;
-    TOPICFS_TRY_ASSIGN(made.topic, store_.create_topic(name, attributes));
+    const auto prepared = prepared_topics_.take({reply.thread(), reply.caller().uid}, name);
+    TOPICFS_TRY_ASSIGN(made.topic,
+                       store_.create_topic(name, attributes, prepared ? *prepared : store_.default_settings()));
     return answer_entry(reply, made);
 }
 

@@ -1,7 +1,7 @@
 /* What a reader of a view or a group through the mount can ask beside its bytes: of which partition, position and time
  * they are. For C and C++; ioctl(2) on a descriptor of a view (T/N@FROM.., T/all, T/.days/DAY/N, ...) or of a group's
- * stream (T/.groups/G/N, .../all), and their +follow forms, open for reading; the last one on a descriptor of a group's
- * N.offset. Other files give ENOTTY.
+ * stream (T/.groups/G/N, .../all), and their +follow forms, open for reading. The last three are for other descriptors, as they
+ * say. What does not fit gives ENOTTY.
  *
  * Threads: any. None of these waits for anything but the disk.
  */
@@ -67,10 +67,35 @@ struct topicfs_find {
     __u64 offset;                    /* out */
 };
 
+/* Whether something would be done, and why not. The ioctl itself succeeds in either case. */
+struct topicfs_refusal {
+    __s32 error;       /* 0, or the errno that the call would fail with */
+    char reason[1020]; /* one line, ends with NUL */
+};
+
+#define TOPICFS_SETTINGS_BYTES 4096
+
+/* On a file of a .config directory: whether writing `value` to it would be refused at present, without writing it. */
+struct topicfs_check {
+    char value[TOPICFS_SETTINGS_BYTES]; /* in, ends with NUL */
+    struct topicfs_refusal refused;     /* out */
+};
+
+/* On the root directory of a mount: what the next mkdir(2) of `name` in it, by the calling thread and while the
+ * directory is open, makes a topic with in place of the default settings: a line of KEY=VALUE for each that differs.
+ * The topic is there with them at once. */
+struct topicfs_new_topic {
+    char name[252];                        /* in, ends with NUL */
+    char settings[TOPICFS_SETTINGS_BYTES]; /* in, ends with NUL */
+    struct topicfs_refusal refused;        /* out */
+};
+
 #define TOPICFS_IOC_TOPIC _IOR('t', 0x60, struct topicfs_topic)
 #define TOPICFS_IOC_DESCRIBE _IOWR('t', 0x61, struct topicfs_describe)
 #define TOPICFS_IOC_OFFSET _IOWR('t', 0x62, struct topicfs_offset)
 #define TOPICFS_IOC_COMMIT _IOW('t', 0x63, struct topicfs_commit)
 #define TOPICFS_IOC_FIND _IOWR('t', 0x64, struct topicfs_find)
+#define TOPICFS_IOC_CHECK _IOWR('t', 0x65, struct topicfs_check)
+#define TOPICFS_IOC_NEW_TOPIC _IOWR('t', 0x66, struct topicfs_new_topic)
 
 #endif

@@ -332,6 +332,8 @@ public:
     virtual TopicSettings settings() const = 0;
     // Validated, durable on return, in force at once. kInvalid, kNotFound.
     virtual Result<void> set(std::string_view key, std::string_view value) = 0;
+    // What set() would refuse at present, without setting it.
+    virtual Result<void> check(std::string_view key, std::string_view value) const = 0;
 
     // The topic in figures, JSON; the schema is in FORMAT.md, "Status".
     virtual Result<std::string> status_json() = 0;
@@ -351,8 +353,13 @@ public:
     // Names in order.
     virtual std::vector<std::string> topic_names() const = 0;
     virtual Result<std::shared_ptr<Topic>> topic(std::string_view name) const = 0;  // kNotFound
-    // With the default settings; durable on return. kExists, kInvalid, kNameTooLong.
-    virtual Result<std::shared_ptr<Topic>> create_topic(std::string_view name, const Attributes& attributes) = 0;
+    // Whole and durable on return. kExists, kInvalid, kNameTooLong.
+    virtual Result<std::shared_ptr<Topic>> create_topic(std::string_view name, const Attributes& attributes,
+                                                        const TopicSettings& settings) = 0;
+    // With the default settings.
+    Result<std::shared_ptr<Topic>> create_topic(std::string_view name, const Attributes& attributes) {
+        return create_topic(name, attributes, default_settings());
+    }
     // As above, owned by the calling process's user, mode 0755.
     Result<std::shared_ptr<Topic>> create_topic(std::string_view name);
     // Only a topic without records: else kNotEmpty; kBusy where somebody has a partition's append_file() open for

@@ -41,7 +41,9 @@ public:
 
     std::vector<std::string> topic_names() const override;
     Result<std::shared_ptr<Topic>> topic(std::string_view name) const override;
-    Result<std::shared_ptr<Topic>> create_topic(std::string_view name, const Attributes& attributes) override;
+    using Store::create_topic;
+    Result<std::shared_ptr<Topic>> create_topic(std::string_view name, const Attributes& attributes,
+                                                const TopicSettings& settings) override;
     Result<void> remove_topic(std::string_view name) override;
     Attributes attributes() const override;
     Result<void> change_attributes(const AttributesChange& change) override;

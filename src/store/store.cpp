@@ -113,7 +113,8 @@ Result<std::uint64_t> LocalStore::new_topic_id_locked() const {
     }
 }
 
-Result<std::shared_ptr<Topic>> LocalStore::create_topic(std::string_view name, const Attributes& attributes) {
+Result<std::shared_ptr<Topic>> LocalStore::create_topic(std::string_view name, const Attributes& attributes,
+                                                        const TopicSettings& settings) {
     TOPICFS_TRY(check_topic_name(name));
     const std::scoped_lock changes(changes_mutex_);
     std::uint64_t id = 0;
@@ -127,7 +128,7 @@ Result<std::shared_ptr<Topic>> LocalStore::create_topic(std::string_view name, c
     }
     const std::string unfinished = std::string(kTopicsDirectory) + "/" + kUnfinishedPrefix + std::to_string(id);
     const std::string directory = std::string(kTopicsDirectory) + "/" + std::string(name);
-    auto made = StoredTopic::create_files(partitions_, unfinished, id, default_settings(), attributes);
+    auto made = StoredTopic::create_files(partitions_, unfinished, id, settings, attributes);
     if (made) {
         made = fs_.rename(unfinished, directory);
     }

@@ -323,8 +323,12 @@ TopicSettings StoredTopic::settings() const {
     return *settings_;
 }
 
-// Whether the topic can have these settings in place of `before`.
-Result<void> StoredTopic::check_settings(const TopicSettings& before, const TopicSettings& changed) const {
+// `before` with another value, if the topic as it is can have that.
+Result<TopicSettings> StoredTopic::changed_settings(const TopicSettings& before, std::string_view key,
+                                                    std::string_view value) const {
+    TOPICFS_TRY(check_changes("set"));
+    TopicSettings changed = before;
+    TOPICFS_TRY(set_setting(changed, key, value));
     if (changed.record_delimiter != before.record_delimiter) {
         for (const auto& partition : partitions()) {
             TOPICFS_TRY_ASSIGN(const Position log_end, partition->end());
@@ -339,12 +343,16 @@ Result<void> StoredTopic::check_settings(const TopicSettings& before, const Topi
         return make_error(ErrorCode::kInvalid, "set", "num.partitions",
                           "the topic has " + std::to_string(count) + " partitions; they can only become more");
     }
+    return changed;
+}
+
+Result<void> StoredTopic::check(std::string_view key, std::string_view value) const {
+    TOPICFS_TRY(changed_settings(settings(), key, value));
     return {};
 }
 
 Result<void> StoredTopic::set(std::string_view key, std::string_view value) {
     const std::scoped_lock changes(changes_mutex_);
-    TOPICFS_TRY(check_changes("set"));
     std::shared_ptr<const TopicSettings> before;
     Attributes attributes;
     {
@@ -352,9 +360,7 @@ Result<void> StoredTopic::set(std::string_view key, std::string_view value) {
         before = settings_;
         attributes = attributes_;
     }
-    TopicSettings changed = *before;
-    TOPICFS_TRY(set_setting(changed, key, value));
-    TOPICFS_TRY(check_settings(*before, changed));
+    TOPICFS_TRY_ASSIGN(const TopicSettings changed, changed_settings(*before, key, value));
     const auto now = std::make_shared<const TopicSettings>(changed);
     {
         const std::scoped_lock lock(mutex_);

@@ -116,6 +116,7 @@ public:
     Result<void> change_attributes(const AttributesChange& change) override;
     TopicSettings settings() const override;
     Result<void> set(std::string_view key, std::string_view value) override;
+    Result<void> check(std::string_view key, std::string_view value) const override;
     Result<std::string> status_json() override;
 
     std::vector<std::shared_ptr<StoredPartition>> partitions() const;
@@ -156,7 +157,8 @@ private:
     Result<void> save();
     std::string text() const;
     std::shared_ptr<StoredTopicWriter> new_writer(std::uint64_t number);
-    Result<void> check_settings(const TopicSettings& before, const TopicSettings& changed) const;
+    Result<TopicSettings> changed_settings(const TopicSettings& before, std::string_view key,
+                                           std::string_view value) const;
     Result<bool> retire_partitions_if_empty();
     bool is_saved() const;
     Result<std::shared_ptr<StoredPartition>> open_partition(std::uint32_t number, bool power_was_cut);

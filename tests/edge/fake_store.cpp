@@ -212,11 +212,18 @@ void FakePartition::move_start(Position start) {
     start_ = start;
 }
 
-FakeTopic::FakeTopic(std::shared_ptr<FakeContext> context, std::string name, const Attributes& attributes)
-    : context_(std::move(context)), name_(std::move(name)), id_(context_->next_topic_id++), attributes_(attributes) {
-    Attributes first = attributes;
-    first.mode &= 0666;
-    partitions_.push_back(std::make_shared<FakePartition>(context_, 0, first));
+FakeTopic::FakeTopic(std::shared_ptr<FakeContext> context, std::string name, const Attributes& attributes,
+                     const TopicSettings& settings)
+    : context_(std::move(context)),
+      name_(std::move(name)),
+      id_(context_->next_topic_id++),
+      attributes_(attributes),
+      settings_(settings) {
+    Attributes of_partition = attributes;
+    of_partition.mode &= 0666;
+    for (std::uint32_t number = 0; number < settings.num_partitions; ++number) {
+        partitions_.push_back(std::make_shared<FakePartition>(context_, number, of_partition));
+    }
 }
 
 std::uint32_t FakeTopic::partition_count() const {
@@ -269,6 +276,14 @@ TopicSettings FakeTopic::settings() const {
 Result<void> FakeTopic::set(std::string_view key, std::string_view value) {
     const std::lock_guard lock(mutex_);
     return set_setting(settings_, key, value);
+}
+
+Result<void> FakeTopic::check(std::string_view key, std::string_view value) const {
+    TopicSettings settings = this->settings();
+    if (key == "num.partitions") {
+        return make_error(ErrorCode::kInvalid, "set", "num.partitions", "for the test");
+    }
+    return set_setting(settings, key, value);
 }
 
 Result<std::string> FakeTopic::status_json() {
@@ -350,13 +365,14 @@ Result<std::shared_ptr<Topic>> FakeStore::topic(std::string_view name) const {
     return std::shared_ptr<Topic>(found->second);
 }
 
-Result<std::shared_ptr<Topic>> FakeStore::create_topic(std::string_view name, const Attributes& attributes) {
+Result<std::shared_ptr<Topic>> FakeStore::create_topic(std::string_view name, const Attributes& attributes,
+                                                       const TopicSettings& settings) {
     TOPICFS_TRY(check_topic_name(name));
     const std::lock_guard lock(mutex_);
     if (topics_.find(name) != topics_.end()) {
         return make_error(ErrorCode::kExists, "create", std::string(name), "it is there");
     }
-    auto topic = std::make_shared<FakeTopic>(context_, std::string(name), attributes);
+    auto topic = std::make_shared<FakeTopic>(context_, std::string(name), attributes, settings);
     topics_.emplace(std::string(name), topic);
     return std::shared_ptr<Topic>(topic);
 }

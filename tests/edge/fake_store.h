@@ -96,7 +96,8 @@ private:
 
 class FakeTopic final : public Topic {
 public:
-    FakeTopic(std::shared_ptr<FakeContext> context, std::string name, const Attributes& attributes);
+    FakeTopic(std::shared_ptr<FakeContext> context, std::string name, const Attributes& attributes,
+              const TopicSettings& settings);
 
     const std::string& name() const override { return name_; }
     std::uint64_t id() const override { return id_; }
@@ -107,6 +108,7 @@ public:
     Result<void> change_attributes(const AttributesChange& change) override;
     TopicSettings settings() const override;
     Result<void> set(std::string_view key, std::string_view value) override;
+    Result<void> check(std::string_view key, std::string_view value) const override;
     Result<std::string> status_json() override;
     // None: kNotPermitted.
     Result<std::shared_ptr<TopicWriter>> open_writer() override;
@@ -139,7 +141,9 @@ public:
 
     std::vector<std::string> topic_names() const override;
     Result<std::shared_ptr<Topic>> topic(std::string_view name) const override;
-    Result<std::shared_ptr<Topic>> create_topic(std::string_view name, const Attributes& attributes) override;
+    using Store::create_topic;
+    Result<std::shared_ptr<Topic>> create_topic(std::string_view name, const Attributes& attributes,
+                                                const TopicSettings& settings) override;
     Result<void> remove_topic(std::string_view name) override;
     Attributes attributes() const override;
     Result<void> change_attributes(const AttributesChange& change) override;

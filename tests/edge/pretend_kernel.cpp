@@ -295,6 +295,18 @@ Answer PretendKernel::open_for_ioctl(std::uint64_t node) {
     return call(FUSE_OPEN, node, body(fuse_open_in{}));
 }
 
+Answer PretendKernel::control(const OpenFile& file, std::uint32_t command, const Bytes& argument, std::uint32_t flags,
+                              const Caller& caller) {
+    fuse_ioctl_in in = {};
+    in.fh = file.handle;
+    in.cmd = command;
+    in.flags = flags;
+    in.in_size = in.out_size = static_cast<std::uint32_t>(argument.size());
+    Bytes all = body(in);
+    all.insert(all.end(), argument.begin(), argument.end());
+    return call(FUSE_IOCTL, file.node, all, caller);
+}
+
 std::uint64_t PretendKernel::send_open(std::uint64_t node, int flags, const Caller& caller) {
     fuse_open_in in = {};
     in.flags = static_cast<std::uint32_t>(flags) | kLargeFile;

@@ -141,6 +141,9 @@ public:
     Answer make_directory(std::uint64_t parent, std::string_view name, std::uint32_t mode = 0755,
                           const Caller& caller = {}, std::uint32_t mask = 0);
     Answer open(std::uint64_t node, int flags, const Caller& caller = {});
+    // `flags`: FUSE_IOCTL_DIR for a directory. Of a `command` whose argument goes in and comes out.
+    Answer control(const OpenFile& file, std::uint32_t command, const Bytes& argument, std::uint32_t flags = 0,
+                   const Caller& caller = {});
     // As at FS_IOC_GETFLAGS: by the kernel itself, not by open(2).
     Answer open_for_ioctl(std::uint64_t node);
     // Opens as the kernel does: after ESTALE it walks the path again.

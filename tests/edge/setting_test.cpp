@@ -1,5 +1,6 @@
 // `.config` and `.status`.
 #include <sys/stat.h>
+#include <topicfs/ioctl.h>
 
 #include <catch2/catch.hpp>
 
@@ -8,8 +9,38 @@
 namespace topicfs::test {
 namespace {
 
+template <std::size_t N>
+void put(char (&into)[N], std::string_view text) {
+    REQUIRE(text.size() <= N);
+    std::copy(text.begin(), text.end(), into);
+}
+
 struct Fixture {
     Fixture() { REQUIRE(kernel.make_directory(FUSE_ROOT_ID, "orders", 0750, {500, 600, 77}).error == 0); }
+
+    topicfs_refusal check(std::string_view path, std::string_view value) {
+        topicfs_check asked = {};
+        put(asked.value, value);
+        const OpenFile file = kernel.open_path(path, O_WRONLY);
+        const Answer answer = kernel.control(file, TOPICFS_IOC_CHECK, body(asked));
+        kernel.release(file);
+        return answer.as<topicfs_check>(sizeof(fuse_ioctl_out)).refused;
+    }
+
+    topicfs_refusal prepare(const OpenFile& root, std::string_view name, std::string_view settings,
+                            const Caller& caller = {}) {
+        topicfs_new_topic asked = {};
+        put(asked.name, name);
+        put(asked.settings, settings);
+        const Answer answer = kernel.control(root, TOPICFS_IOC_NEW_TOPIC, body(asked), FUSE_IOCTL_DIR, caller);
+        return answer.as<topicfs_new_topic>(sizeof(fuse_ioctl_out)).refused;
+    }
+
+    void release_directory(const OpenFile& directory) {
+        fuse_release_in in = {};
+        in.fh = directory.handle;
+        REQUIRE(kernel.call(FUSE_RELEASEDIR, directory.node, body(in)).error == 0);
+    }
 
     PretendKernel kernel;
 };
@@ -92,6 +123,78 @@ TEST_CASE_METHOD(Fixture, "the status is JSON as it was at the open, of size 0 a
     CHECK(kernel.read(file).text() == "{\"topic\":\"orders\"}");
     CHECK(kernel.open(file.node, O_RDONLY).error == EIO);
     CHECK(kernel.open(file.node, O_WRONLY).error == EPERM);
+}
+
+TEST_CASE_METHOD(Fixture, "whether a value would be refused is asked by ioctl, with the reason, and changes nothing") {
+    CHECK(check("orders/.config/seal.ms", "7s").error == 0);
+    CHECK(kernel.read_path("orders/.config/seal.ms") == "15000\n");
+    const topicfs_refusal no_time = check("orders/.config/seal.ms", "soon");
+    CHECK(no_time.error == EINVAL);
+    CHECK(std::string_view(no_time.reason).starts_with("seal.ms: 'soon' is no time; it takes 1 to "));
+    CHECK(std::string_view(check("orders/.config/num.partitions", "3").reason) == "num.partitions: for the test");
+    CHECK(check(".config/num.partitions", "3").error == 0);
+    CHECK(check(".config/num.partitions", "0").error == EINVAL);
+    CHECK(check(".config/disk.pressure", "delete").error == 0);
+    CHECK(check(".config/disk.pressure", "wait").error == EINVAL);
+    CHECK(kernel.read_path(".config/disk.pressure") == "refuse\n");
+    CHECK(check("orders/.config/seal.ms", std::string(TOPICFS_SETTINGS_BYTES, '1')).error == EINVAL);
+}
+
+TEST_CASE_METHOD(Fixture, "those ioctls are for their files alone") {
+    const topicfs_check check = {};
+    const topicfs_new_topic topic = {};
+    CHECK(kernel.control(kernel.open_path("orders/.status", O_RDONLY), TOPICFS_IOC_CHECK, body(check)).error == ENOTTY);
+    const OpenFile key = kernel.open_path("orders/.config/seal.ms", O_RDONLY);
+    CHECK(kernel.control(key, TOPICFS_IOC_NEW_TOPIC, body(topic)).error == ENOTTY);
+    CHECK(kernel.control(key, TOPICFS_IOC_CHECK, body(check.refused)).error == EINVAL);
+    const OpenFile orders = kernel.open_directory(kernel.node_of_path("orders"));
+    CHECK(kernel.control(orders, TOPICFS_IOC_NEW_TOPIC, body(topic), FUSE_IOCTL_DIR).error == ENOTTY);
+    CHECK(kernel.control(kernel.open_directory(FUSE_ROOT_ID), TOPICFS_IOC_CHECK, body(check), FUSE_IOCTL_DIR).error ==
+          ENOTTY);
+}
+
+TEST_CASE_METHOD(Fixture, "a topic is made with the settings that were given ahead, once") {
+    const OpenFile root = kernel.open_directory(FUSE_ROOT_ID);
+    CHECK(prepare(root, "new", "num.partitions=3\nrecord.delimiter==\nseal.ms=7s\n").error == 0);
+    CHECK(kernel.look_up(FUSE_ROOT_ID, "new").error == ENOENT);
+    REQUIRE(kernel.make_directory(FUSE_ROOT_ID, "new").error == 0);
+    const TopicSettings settings = kernel.store().fake_topic("new")->settings();
+    CHECK(kernel.store().fake_topic("new")->partition_count() == 3);
+    CHECK(settings.record_delimiter == '=');
+    CHECK(settings.seal_ms == 7000);
+    REQUIRE(kernel.call(FUSE_RMDIR, FUSE_ROOT_ID, body(std::string_view("new"))).error == 0);
+    REQUIRE(kernel.make_directory(FUSE_ROOT_ID, "new").error == 0);
+    CHECK(kernel.store().fake_topic("new")->settings() == TopicSettings{});
+}
+
+TEST_CASE_METHOD(Fixture, "what is given ahead is for that name, that thread and that user, until the close") {
+    const OpenFile root = kernel.open_directory(FUSE_ROOT_ID);
+    CHECK(prepare(root, "a", "num.partitions=3\n").error == 0);
+    REQUIRE(kernel.make_directory(FUSE_ROOT_ID, "b").error == 0);
+    REQUIRE(kernel.make_directory(FUSE_ROOT_ID, "a", 0755, {1000, 1000, 78}).error == 0);
+    CHECK(kernel.store().fake_topic("a")->partition_count() == 1);
+    CHECK(kernel.store().fake_topic("b")->partition_count() == 1);
+    CHECK(prepare(root, "c", "num.partitions=3\n", {1001, 1000, 0}).error == 0);
+    REQUIRE(kernel.make_directory(FUSE_ROOT_ID, "c", 0755, {1000, 1000, 0}).error == 0);
+    CHECK(kernel.store().fake_topic("c")->partition_count() == 1);
+    CHECK(prepare(root, "d", "num.partitions=3\n").error == 0);
+    release_directory(root);
+    REQUIRE(kernel.make_directory(FUSE_ROOT_ID, "d").error == 0);
+    CHECK(kernel.store().fake_topic("d")->partition_count() == 1);
+}
+
+TEST_CASE_METHOD(Fixture, "what cannot be a topic is refused ahead, with the reason") {
+    const OpenFile root = kernel.open_directory(FUSE_ROOT_ID);
+    CHECK(prepare(root, "no name", "").error == EINVAL);
+    CHECK(prepare(root, std::string(250, 'a'), "").error == ENAMETOOLONG);
+    CHECK(prepare(root, std::string(252, 'a'), "").error == EINVAL);
+    CHECK(std::string_view(prepare(root, "a", "seal.ms").reason) == "seal.ms: no value is given");
+    CHECK(prepare(root, "a", "no.such=1\n").error == ENOENT);
+    CHECK(std::string_view(prepare(root, "a", "num.partitions=2\nseal.ms=soon\n").reason)
+              .starts_with("seal.ms: 'soon' is no time"));
+    CHECK(prepare(root, "a", std::string(TOPICFS_SETTINGS_BYTES, 'a')).error == EINVAL);
+    REQUIRE(kernel.make_directory(FUSE_ROOT_ID, "a").error == 0);
+    CHECK(kernel.store().fake_topic("a")->settings() == TopicSettings{});
 }
 
 }  // namespace

@@ -50,6 +50,37 @@ TEST_CASE("StoredTopic: num.partitions can be raised, not lowered") {
     CHECK(read_all(*topic, 3) == "x\n");
 }
 
+TEST_CASE("StoredTopic: what it would refuse can be asked, and nothing changes") {
+    StoreFixture fixture;
+    auto topic = fresh(fixture);
+    REQUIRE(topic->set("num.partitions", "2"));
+    CHECK(topic->check("num.partitions", "3"));
+    CHECK(topic->check("num.partitions", "1").error().code == ErrorCode::kInvalid);
+    CHECK(topic->check("seal.ms", "1h"));
+    CHECK(topic->check("seal.ms", "soon").error().code == ErrorCode::kInvalid);
+    CHECK(topic->check("no.such", "1").error().code == ErrorCode::kNotFound);
+    CHECK(topic->check("record.delimiter", "none"));
+    append(*topic, 0, "x\n");
+    CHECK(topic->check("record.delimiter", "none").error().code == ErrorCode::kInvalid);
+    CHECK(topic->partition_count() == 2);
+    CHECK(topic->settings().seal_ms == TopicSettings{}.seal_ms);
+    CHECK(topic->settings().record_delimiter == '\n');
+}
+
+TEST_CASE("StoredTopic: it can be made with settings of its own, which are kept") {
+    StoreFixture fixture;
+    REQUIRE(fixture.open().set_default("num.partitions", "5"));
+    TopicSettings settings;
+    settings.num_partitions = 3;
+    settings.record_delimiter.reset();
+    settings.retention_ms.reset();
+    REQUIRE(fixture.store->create_topic("t", kAttributes, settings));
+    const auto topic = reopened(fixture);
+    CHECK(topic->partition_count() == 3);
+    CHECK(topic->settings() == settings);
+    CHECK(fixture.store->default_settings().num_partitions == 5);
+}
+
 TEST_CASE("StoredTopic: many partitions at once are all there") {
     StoreFixture fixture;
     REQUIRE(fixture.open().set_default("num.partitions", "40"));

@@ -114,6 +114,39 @@ TEST_CASE("Sealing: far behind it compresses less, says so, and goes back when i
     CHECK((fixture.all() == to_text(lines)));
 }
 
+TEST_CASE("Sealing: a change of the codec begins a new segment, one of its level does not, also over a restart") {
+    const bool restarted = GENERATE(false, true);
+    const auto [before, after] = GENERATE(std::pair(Codec::kLz4, Codec::kZstd), std::pair(Codec::kZstd, Codec::kLz4),
+                                          std::pair(Codec::kLz4, Codec::kNone), std::pair(Codec::kNone, Codec::kLz4));
+    CAPTURE(restarted, before, after);
+    PartitionFixture fixture;
+    const auto set = [&](Codec codec, int level) {
+        fixture.settings.compression_type = codec;
+        fixture.settings.compression_lz4_level = fixture.settings.compression_zstd_level = level;
+        if (restarted) {
+            REQUIRE(fixture.log->checkpoint());  // else it is all sealed again
+            fixture.restart();
+        } else {
+            fixture.log->set_settings(std::make_shared<TopicSettings>(fixture.settings));
+        }
+    };
+    set(before, 1);
+    fixture.append_batches({"one\n", "two\n"});
+    set(before, 3);
+    fixture.append_batches({"three\n"});
+    REQUIRE(fixture.status().segments.size() == 1);
+    set(after, 3);
+    fixture.append_batches({"four\n", "five\n"});
+    const std::vector<SegmentStatus> segments = fixture.status().segments;
+    REQUIRE(segments.size() == 2);
+    CHECK(segments[0].end == Position{14});
+    CHECK(segments[1].base == Position{14});
+    CHECK(segments[1].end == Position{24});
+    CHECK(std::filesystem::exists(fixture.segment_path(0, before)));
+    CHECK(std::filesystem::exists(fixture.segment_path(14, after)));
+    CHECK(fixture.all() == "one\ntwo\nthree\nfour\nfive\n");
+}
+
 TEST_CASE("Sealing: what cannot be sealed makes nobody else hurry") {
     PartitionFixture fixture;
     fixture.settings.seal_bytes = 1000;

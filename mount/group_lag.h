@@ -3,7 +3,7 @@
 // Values; any thread.
 #pragma once
 
-#include <topicfs/result.h>
+#include "base/json_value.h"
 
 #include <cstdint>
 #include <string>
@@ -26,8 +26,12 @@ struct GroupLag {
     std::vector<PartitionLag> partitions;
 
     std::uint64_t lag() const;
+    std::uint64_t missed() const;
     std::uint64_t readers() const;
 };
+
+// As a topic's status has them.
+std::vector<GroupLag> group_lags_of(const JsonValue& topic_status);
 
 // `path` is a topic's directory, or the root of a mount for all topics.
 Result<std::vector<GroupLag>> read_group_lags(const std::string& path);

@@ -69,9 +69,13 @@ int run(std::span<char* const> words) {
 }  // namespace
 
 std::span<const Command> commands() {
-    static const std::array<Command, 11> kCommands = {{
+    static const std::array<Command, 15> kCommands = {{
         {kMountSpec, run_mount},
         {kUmountSpec, run_umount},
+        {kListSpec, run_list},
+        {kDescribeSpec, run_describe},
+        {kCreateSpec, run_create},
+        {kConfigSpec, run_config},
         {kTailSpec, run_tail},
         {kConsumeSpec, run_consume},
         {kGroupsSpec, run_groups},

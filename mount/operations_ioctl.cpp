@@ -124,7 +124,11 @@ Result<TopicSettings> settings_in(const topicfs_new_topic& asked, TopicSettings 
 void Operations::prepare_topic(const Handle& directory, const fuse_ctx& caller, topicfs_new_topic& asked) {
     const auto prepare = [&]() -> Result<void> {
         TOPICFS_TRY_ASSIGN(const std::string_view name, text_in(asked.name));
-        TOPICFS_TRY(check_topic_name(name));
+        if (auto named = check_topic_name(name); !named) {
+            Error error = std::move(named).error();
+            error.path.clear();  // It is what the caller has asked for.
+            return error;
+        }
         TOPICFS_TRY_ASSIGN(const TopicSettings settings, settings_in(asked, store_.default_settings()));
         prepared_topics_.prepare(directory.number, {static_cast<std::uint32_t>(caller.pid), caller.uid},
                                  std::string(name), settings);

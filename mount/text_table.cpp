@@ -34,4 +34,22 @@ std::string TextTable::text() const {
     return text;
 }
 
+std::vector<std::string> wrap_text(std::string_view text, std::size_t columns) {
+    std::vector<std::string> lines(1);
+    while (!text.empty()) {
+        const std::string_view word = text.substr(0, text.find(' '));
+        text.remove_prefix(std::min(word.size() + 1, text.size()));
+        std::string& line = lines.back();
+        if (line.empty()) {
+            line = word;
+        } else if (line.size() + 1 + word.size() <= columns) {
+            line += ' ';
+            line += word;
+        } else {
+            lines.emplace_back(word);
+        }
+    }
+    return lines;
+}
+
 }  // namespace topicfs

@@ -3,7 +3,9 @@
 // A value; any thread.
 #pragma once
 
+#include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace topicfs {
@@ -23,5 +25,8 @@ private:
     std::vector<bool> is_right_;
     std::vector<std::vector<std::string>> rows_;
 };
+
+// `text` in lines of at most `columns` bytes, broken at spaces; a word that is longer has a line of its own.
+std::vector<std::string> wrap_text(std::string_view text, std::size_t columns);
 
 }  // namespace topicfs

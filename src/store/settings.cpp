@@ -224,6 +224,15 @@ const auto& table_of(const TopicSettings* /*which*/) {
             &TopicSettings::segment_bytes, 4096, 2147483647, Unit::kBytes),
         number<std::uint64_t>({"segment.ms", "Age at which a new segment is begun.", "1 to 9223372036854 milliseconds"},
                               &TopicSettings::segment_ms, 1, kMsMax, Unit::kMilliseconds),
+        number_or<TopicSettings>(
+            kForever,
+            {"retention.ms", "Age at which records are removed.", "-1 (never), or 1 to 9223372036854 milliseconds"},
+            &TopicSettings::retention_ms, 1, kMsMax, Unit::kMilliseconds),
+        number_or<TopicSettings>(
+            kForever,
+            {"retention.bytes", "Stored bytes of a partition; where there are more, its oldest records are removed.",
+             "-1 (no limit), or 1 to 9223372036854775807 bytes"},
+            &TopicSettings::retention_bytes, 1, kBytesMax, Unit::kBytes),
         {{"compression.type", "How batches are compressed.", "none, lz4 or zstd"}, codec_text, set_codec},
         level({"compression.lz4.level", "Effort of lz4: 1 is fastest.", "1 to 12"},
               &TopicSettings::compression_lz4_level, kLz4LevelMin, kLz4LevelMax),
@@ -252,6 +261,10 @@ const auto& table_of(const TopicSettings* /*which*/) {
           "off, or 1 to 16 bytes: \\n, \\0, \\t, \\r, \\xNN, printable characters"},
          separator_text,
          set_separator},
+        number<std::uint64_t>(
+            {"file.delete.delay.ms", "For so long files that are open already can read what was removed.",
+             "0 to 9223372036854 milliseconds"},
+            &TopicSettings::file_delete_delay_ms, 0, kMsMax, Unit::kMilliseconds),
         word<TopicSettings, WritePath, 3>(
             {"write.path",
              "How appends reach the log: past the daemon where the mount can (auto, passthrough), or always through "
@@ -259,19 +272,6 @@ const auto& table_of(const TopicSettings* /*which*/) {
              "auto, passthrough or daemon"},
             &TopicSettings::write_path,
             {{{"auto", WritePath::kAuto}, {"passthrough", WritePath::kPassthrough}, {"daemon", WritePath::kDaemon}}}),
-        number_or<TopicSettings>(
-            kForever,
-            {"retention.ms", "Age at which records are removed.", "-1 (never), or 1 to 9223372036854 milliseconds"},
-            &TopicSettings::retention_ms, 1, kMsMax, Unit::kMilliseconds),
-        number_or<TopicSettings>(
-            kForever,
-            {"retention.bytes", "Stored bytes of a partition; where there are more, its oldest records are removed.",
-             "-1 (no limit), or 1 to 9223372036854775807 bytes"},
-            &TopicSettings::retention_bytes, 1, kBytesMax, Unit::kBytes),
-        number<std::uint64_t>(
-            {"file.delete.delay.ms", "For so long files that are open already can read what was removed.",
-             "0 to 9223372036854 milliseconds"},
-            &TopicSettings::file_delete_delay_ms, 0, kMsMax, Unit::kMilliseconds),
     }};
     return table;
 }
@@ -297,7 +297,7 @@ const auto& table_of(const GroupSettings* /*which*/) {
             {"fetch.min.bytes", "A waiting read waits until there are so many bytes.", "1 to 1073741824 bytes"},
             &GroupSettings::fetch_min_bytes, 1, 1u << 30, Unit::kBytes),
         number<std::uint64_t>(
-            {"fetch.max.wait.ms", "And at most for so long once there are any.", "0 to 9223372036854 milliseconds"},
+            {"fetch.max.wait.ms", "How long it waits for these once there are any.", "0 to 9223372036854 milliseconds"},
             &GroupSettings::fetch_max_wait_ms, 0, kMsMax, Unit::kMilliseconds),
     }};
     return table;
@@ -314,9 +314,10 @@ const auto& table_of(const StoreSettings* /*which*/) {
         number<std::uint64_t>(
             {"offsets.retention.minutes", "Groups that nobody used for so long are dropped.", "1 to 153722867 minutes"},
             &StoreSettings::offsets_retention_minutes, 1, kMsMax / 60'000, Unit::kMinutes),
-        number<std::uint64_t>({"log.retention.check.interval.ms", "How often is looked for records to be removed.",
-                               "1 to 9223372036854 milliseconds"},
-                              &StoreSettings::log_retention_check_interval_ms, 1, kMsMax, Unit::kMilliseconds),
+        number<std::uint64_t>(
+            {"log.retention.check.interval.ms", "Time between two looks for records that are to be removed.",
+             "1 to 9223372036854 milliseconds"},
+            &StoreSettings::log_retention_check_interval_ms, 1, kMsMax, Unit::kMilliseconds),
         number_or<StoreSettings>(kOff,
                                  {"store.bytes.max", "Bytes that the whole store may take on the disk.",
                                   "off, or 1 to 9223372036854775807 bytes"},

@@ -9,7 +9,7 @@ expect_status 0 "$TOPICFS" --version
 grep -qE '^topicfs [0-9]+\.[0-9]+\.[0-9]+$' "$scratch/out" || fail "an odd version: $(cat "$scratch/out")"
 
 say "each command has help with examples"
-for command in mount umount tail consume groups lag reset cat dump verify bench; do
+for command in mount umount list describe create config tail consume groups lag reset cat dump verify bench; do
     expect_status 0 "$TOPICFS" "$command" --help
     grep -q '^Examples:' "$scratch/out" || fail "no examples for $command"
     grep -q "^  topicfs $command " "$scratch/out" || fail "no example of $command"

@@ -295,13 +295,14 @@ Answer PretendKernel::open_for_ioctl(std::uint64_t node) {
     return call(FUSE_OPEN, node, body(fuse_open_in{}));
 }
 
-Answer PretendKernel::control(const OpenFile& file, std::uint32_t command, const Bytes& argument, std::uint32_t flags,
-                              const Caller& caller) {
+Answer PretendKernel::control(const OpenFile& file, std::uint32_t command, const Bytes& argument,
+                              std::optional<std::uint32_t> out_bytes, std::uint32_t flags, const Caller& caller) {
     fuse_ioctl_in in = {};
     in.fh = file.handle;
     in.cmd = command;
     in.flags = flags;
-    in.in_size = in.out_size = static_cast<std::uint32_t>(argument.size());
+    in.in_size = static_cast<std::uint32_t>(argument.size());
+    in.out_size = out_bytes.value_or(in.in_size);
     Bytes all = body(in);
     all.insert(all.end(), argument.begin(), argument.end());
     return call(FUSE_IOCTL, file.node, all, caller);
@@ -389,17 +390,6 @@ Answer PretendKernel::release(const OpenFile& file, std::uint64_t flock_owner) {
     in.lock_owner = flock_owner;
     in.release_flags = flock_owner != 0 ? FUSE_RELEASE_FLOCK_UNLOCK : 0;
     return call(FUSE_RELEASE, file.node, body(in));
-}
-
-Answer PretendKernel::control(const OpenFile& file, std::uint32_t command, const Bytes& in, std::uint32_t out_bytes) {
-    fuse_ioctl_in asked = {};
-    asked.fh = file.handle;
-    asked.cmd = command;
-    asked.in_size = static_cast<std::uint32_t>(in.size());
-    asked.out_size = out_bytes;
-    Bytes bytes = body(asked);
-    bytes.insert(bytes.end(), in.begin(), in.end());
-    return call(FUSE_IOCTL, file.node, bytes);
 }
 
 Answer PretendKernel::attributes(std::uint64_t node) {

@@ -15,6 +15,7 @@
 #include <future>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -142,8 +143,8 @@ public:
                           const Caller& caller = {}, std::uint32_t mask = 0);
     Answer open(std::uint64_t node, int flags, const Caller& caller = {});
     // `flags`: FUSE_IOCTL_DIR for a directory. Of a `command` whose argument goes in and comes out.
-    Answer control(const OpenFile& file, std::uint32_t command, const Bytes& argument, std::uint32_t flags = 0,
-                   const Caller& caller = {});
+    Answer control(const OpenFile& file, std::uint32_t command, const Bytes& argument,
+                   std::optional<std::uint32_t> out_bytes = {}, std::uint32_t flags = 0, const Caller& caller = {});
     // As at FS_IOC_GETFLAGS: by the kernel itself, not by open(2).
     Answer open_for_ioctl(std::uint64_t node);
     // Opens as the kernel does: after ESTALE it walks the path again.
@@ -156,7 +157,6 @@ public:
     std::string read_path(std::string_view path);
     Answer flush(const OpenFile& file, const Caller& caller = {});
     Answer release(const OpenFile& file, std::uint64_t flock_owner = 0);
-    Answer control(const OpenFile& file, std::uint32_t command, const Bytes& in, std::uint32_t out_bytes);
     std::uint64_t send_open(std::uint64_t node, int flags, const Caller& caller = {});
     Answer attributes(std::uint64_t node);
     fuse_attr attributes_of(std::string_view path);

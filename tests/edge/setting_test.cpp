@@ -32,7 +32,7 @@ struct Fixture {
         topicfs_new_topic asked = {};
         put(asked.name, name);
         put(asked.settings, settings);
-        const Answer answer = kernel.control(root, TOPICFS_IOC_NEW_TOPIC, body(asked), FUSE_IOCTL_DIR, caller);
+        const Answer answer = kernel.control(root, TOPICFS_IOC_NEW_TOPIC, body(asked), {}, FUSE_IOCTL_DIR, caller);
         return answer.as<topicfs_new_topic>(sizeof(fuse_ioctl_out)).refused;
     }
 
@@ -148,9 +148,10 @@ TEST_CASE_METHOD(Fixture, "those ioctls are for their files alone") {
     CHECK(kernel.control(key, TOPICFS_IOC_NEW_TOPIC, body(topic)).error == ENOTTY);
     CHECK(kernel.control(key, TOPICFS_IOC_CHECK, body(check.refused)).error == EINVAL);
     const OpenFile orders = kernel.open_directory(kernel.node_of_path("orders"));
-    CHECK(kernel.control(orders, TOPICFS_IOC_NEW_TOPIC, body(topic), FUSE_IOCTL_DIR).error == ENOTTY);
-    CHECK(kernel.control(kernel.open_directory(FUSE_ROOT_ID), TOPICFS_IOC_CHECK, body(check), FUSE_IOCTL_DIR).error ==
-          ENOTTY);
+    CHECK(kernel.control(orders, TOPICFS_IOC_NEW_TOPIC, body(topic), {}, FUSE_IOCTL_DIR).error == ENOTTY);
+    CHECK(
+        kernel.control(kernel.open_directory(FUSE_ROOT_ID), TOPICFS_IOC_CHECK, body(check), {}, FUSE_IOCTL_DIR).error ==
+        ENOTTY);
 }
 
 TEST_CASE_METHOD(Fixture, "a topic is made with the settings that were given ahead, once") {

@@ -180,7 +180,10 @@ bad_value compression.lz4.level 99
 bad_value compression.zstd.level 0
 bad_value seal.bytes 0
 bad_value seal.bytes -1
-bad_value seal.bytes 1k
+bad_value seal.bytes 1x
+bad_value seal.bytes 1h
+bad_value seal.bytes 17MiB
+bad_value seal.ms 1k
 bad_value seal.bytes 999999999999999999999999
 bad_value seal.ms soon
 bad_value segment.bytes 2147483648

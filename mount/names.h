@@ -11,6 +11,7 @@ namespace topicfs {
 
 inline constexpr std::string_view kConfigName = ".config";
 inline constexpr std::string_view kStatusName = ".status";
+inline constexpr std::string_view kMetricsName = ".metrics";  // in the root
 inline constexpr std::string_view kDaysName = ".days";
 inline constexpr std::string_view kGroupsName = ".groups";
 inline constexpr std::string_view kAllName = "all";

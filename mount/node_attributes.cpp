@@ -228,6 +228,7 @@ Result<struct stat> node_attributes(Store& store, const Node& node) {
             break;
         }
         case NodeKind::kStatus:
+        case NodeKind::kMetrics:
             // The size is known at the open only, as with files in /proc.
             to.st_mode = S_IFREG | (attributes.mode & kReadBits);
             break;

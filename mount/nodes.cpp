@@ -15,6 +15,7 @@ constexpr std::uint64_t kConfigIndex = 2;
 constexpr std::uint64_t kStatusIndex = 3;
 constexpr std::uint64_t kDaysIndex = 4;
 constexpr std::uint64_t kGroupsIndex = 5;
+constexpr std::uint64_t kMetricsIndex = 6;
 constexpr std::uint64_t kSettingIndex = 0x100;
 constexpr std::uint64_t kPartitionIndex = 0x10000;
 constexpr std::uint64_t kDayIndex = 0x100000;  // and the days since 1970-01-01
@@ -52,6 +53,8 @@ std::uint64_t index_of(const Node& node) {
             return kSettingIndex + node.setting;
         case NodeKind::kStatus:
             return kStatusIndex;
+        case NodeKind::kMetrics:
+            return kMetricsIndex;
         case NodeKind::kGroupsDirectory:
             return kGroupsIndex;
         case NodeKind::kView:

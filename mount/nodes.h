@@ -53,6 +53,7 @@ enum class NodeKind {
     kConfigDirectory,
     kConfigKey,
     kStatus,
+    kMetrics,  // of the root only
 };
 
 using NodeId = std::uint64_t;

@@ -166,7 +166,9 @@ private:
     void answer_stream(Reply& reply, const FollowWaits::Read& read);
     static void give(Reply& reply, Handle& handle, std::uint64_t offset, const ByteView& bytes);
     void answer_read(Reply& reply, Handle& handle, Position position, std::size_t size);
+    Result<std::string> figures(const Node& node);
     Result<std::string> root_status();
+    Result<std::string> root_metrics();
     // Of a setting or a committed offset.
     Result<std::string> text_of(const Node& node) const;
     static void read_text(Reply& reply, Handle& handle, std::size_t size, off_t offset);

@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "base/metrics_text.h"
 #include "mount/follow_source.h"
 #include "mount/names.h"
 #include "mount/node_attributes.h"
@@ -22,8 +23,6 @@ namespace {
 // What the kernel asks for at most in one READ: 256 pages.
 constexpr std::size_t kReadBytesMax = 1 << 20;
 constexpr std::size_t kFollowBytesMax = kReadBytesMax - 4096;
-// Far below IOV_MAX, 1024; and so many pieces cost more to list than to copy.
-constexpr std::size_t kPartsMax = 128;
 // Longer than any value; what is longer is no value.
 constexpr std::size_t kSettingBytesMax = 4096;
 
@@ -48,15 +47,6 @@ NodeRole role_of(const Node& node) {
         default:
             return NodeRole::kReader;
     }
-}
-
-// The same bytes in one piece. Of batches of a few bytes there are more pieces than writev(2) takes.
-Result<ByteView> copy_of(Partition& partition, Position position, std::size_t bytes) {
-    const auto copy = std::make_shared<std::vector<std::byte>>(bytes);
-    TOPICFS_TRY_ASSIGN(const std::size_t got, partition.read(position, *copy));
-    ByteView view;
-    view.add(std::span<const std::byte>(*copy).first(got), copy);
-    return view;
 }
 
 std::string json_text(const std::string& text) {
@@ -211,17 +201,18 @@ Result<void> Operations::open_view_file(Reply& reply, const std::shared_ptr<cons
 
 Result<void> Operations::open_text(Reply& reply, const std::shared_ptr<const Node>& node, fuse_file_info& info) {
     auto handle = std::make_shared<Handle>(node, info.flags);
-    if (node->kind == NodeKind::kStatus) {
+    if (node->kind == NodeKind::kStatus || node->kind == NodeKind::kMetrics) {
         if (!reads_only(info.flags)) {
-            return refused(EPERM, "the status can only be read");
+            return refused(EPERM, "figures can only be read");
         }
-        TOPICFS_TRY_ASSIGN(handle->text, node->topic ? node->topic->status_json() : root_status());
+        TOPICFS_TRY_ASSIGN(handle->text, figures(*node));
     } else {
         TOPICFS_TRY_ASSIGN(handle->text, text_of(*node));
     }
     handles_.add(handle);
     info.fh = handle->number;
-    // The kernel would not read beyond the size it knows, which is 0 for .status.
+    // The kernel would not read beyond the size it knows, which is 0 for figures. They are those of the open, in
+    // however many reads and from wherever they are read.
     info.direct_io = 1;
     if (!reply.opened(info)) {
         handles_.remove(handle->number);
@@ -233,6 +224,30 @@ Result<std::string> Operations::text_of(const Node& node) const {
     return node.kind == NodeKind::kGroupOffset ? offset_text(node) : setting_text(store_, node);
 }
 
+Result<std::string> Operations::figures(const Node& node) {
+    if (node.kind == NodeKind::kMetrics) {
+        return root_metrics();
+    }
+    return node.topic ? node.topic->status_json() : root_status();
+}
+
+Result<std::string> Operations::root_metrics() {
+    TOPICFS_TRY_ASSIGN(std::string all, store_.metrics_text());
+    MetricsText text;
+    requests_.write(text);
+    const auto gauge = [&](const char* name, const char* help, std::size_t value) {
+        text.family(name, MetricsText::Type::kGauge, help).sample("", std::uint64_t{value});
+    };
+    gauge("topicfs_passthrough", "1 where appends can stay in the kernel, 0 where all come to the daemon.",
+          passthrough_.available() ? 1 : 0);
+    gauge("topicfs_open_handles", "Files and directories that are open through the mount.", handles_.size());
+    gauge("topicfs_nodes", "Nodes that the kernel knows.", nodes_.size());
+    gauge("topicfs_backing_files", "Heads that the kernel may write to.", backings_.size());
+    gauge("topicfs_waiting_reads", "Reads that wait for a log to grow.", follows_.waiting());
+    all += text.text();
+    return all;
+}
+
 Result<std::string> Operations::root_status() {
     const bool available = passthrough_.available();
     std::vector<StatusFact> facts = {{"write_path", available ? "\"passthrough\"" : "\"daemon\""}};
@@ -240,6 +255,7 @@ Result<std::string> Operations::root_status() {
         facts.push_back({"no_passthrough_because", json_text(passthrough_.refusal())});
     }
     facts.push_back({"requests", requests_.to_json()});
+    facts.push_back({"request_errors", requests_.errors_to_json()});
     facts.push_back({"open_handles", std::to_string(handles_.size())});
     facts.push_back({"nodes", std::to_string(nodes_.size())});
     facts.push_back({"backing_files", std::to_string(backings_.size())});
@@ -346,9 +362,6 @@ Result<void> Operations::read_log(Reply& reply, const std::shared_ptr<Handle>& h
 void Operations::answer_read(Reply& reply, Handle& handle, Position position, std::size_t size) {
     const Node& node = *handle.node;
     Result<ByteView> view = node.view ? node.view->view(position.value, size) : node.partition->view(position, size);
-    if (view && !node.view && view->parts().size() > kPartsMax) {
-        view = copy_of(*node.partition, position, view->size());
-    }
     if (view) {
         if (node.follow) {
             const std::lock_guard lock(handle.mutex);

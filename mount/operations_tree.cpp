@@ -217,6 +217,10 @@ Result<Node> Operations::resolve(const Node& directory, std::string_view name, s
         node.kind = NodeKind::kStatus;
         return node;
     }
+    if (directory.kind == NodeKind::kRoot && name == kMetricsName) {
+        node.kind = NodeKind::kMetrics;
+        return node;
+    }
     if (directory.kind == NodeKind::kTopic && (name == kDaysName || name == kGroupsName)) {
         node.kind = name == kDaysName ? NodeKind::kDaysDirectory : NodeKind::kGroupsDirectory;
         return node;

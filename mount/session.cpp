@@ -33,17 +33,12 @@ namespace {
 
 // libfuse calls these two as it would read(2) and writev(2).
 
-// What every request begins with: its length, then its kind.
-constexpr std::size_t kOpcodeAt = 4;
-
 ssize_t read_device(int fd, void* buffer, std::size_t size, void* operations) {
     const ssize_t count = ::read(fd, buffer, size);
-    if (count >= static_cast<ssize_t>(kOpcodeAt + sizeof(std::uint32_t))) {
+    if (count > 0) {
         auto& told = *static_cast<Operations*>(operations);
         const std::span request(static_cast<const std::byte*>(buffer), static_cast<std::size_t>(count));
-        std::uint32_t opcode = 0;
-        std::memcpy(&opcode, request.data() + kOpcodeAt, sizeof opcode);
-        told.requests().note(opcode);
+        told.requests().begin(request);
         told.passthrough().on_request(request);
     }
     if (count == 0 || (count < 0 && errno == ECONNRESET)) {
@@ -54,13 +49,16 @@ ssize_t read_device(int fd, void* buffer, std::size_t size, void* operations) {
     return count;
 }
 
+// What every answer begins with (fuse_out_header).
+struct AnswerHeader {
+    std::uint32_t length;
+    std::int32_t error;  // negative
+    std::uint64_t unique;
+};
+
 // The answer with that header, made to say that there was an error.
 ssize_t write_error(int fd, const iovec& header, std::int32_t error) {
-    struct {
-        std::uint32_t length;
-        std::int32_t error;
-        std::uint64_t unique;
-    } out;
+    AnswerHeader out = {};
     if (header.iov_len < sizeof out) {
         errno = EINVAL;
         return -1;
@@ -75,7 +73,16 @@ ssize_t write_error(int fd, const iovec& header, std::int32_t error) {
     return ::write(fd, &out, sizeof out);
 }
 
+void count_answer(RequestCounts& requests, const iovec& header, ssize_t written, bool failed) {
+    AnswerHeader out = {};
+    if (written >= 0 && header.iov_len >= sizeof out) {
+        std::memcpy(&out, header.iov_base, sizeof out);
+        requests.answered(out.unique, failed ? EIO : -out.error);
+    }
+}
+
 ssize_t write_device(int fd, iovec* parts, int count, void* operations) {
+    RequestCounts& requests = static_cast<Operations*>(operations)->requests();
     const auto changed = static_cast<Operations*>(operations)
                              ->passthrough()
                              .on_answer(std::span(parts, static_cast<std::size_t>(count)));
@@ -91,9 +98,14 @@ ssize_t write_device(int fd, iovec* parts, int count, void* operations) {
             // EFAULT: a part lies in a mapping of a file whose disk fails, or that was cut under us. EINVAL would be a
             // mistake of ours. Without an answer the caller would wait for ever.
             log_error(std::string("an answer could not be given: ") + std::strerror(errno));
-            return write_error(fd, parts[0], EIO);
+            const ssize_t written_error = write_error(fd, parts[0], EIO);
+            count_answer(requests, parts[0], written_error, true);
+            return written_error;
         }
         if (written >= 0 || (errno != EAGAIN && errno != EINTR)) {
+            const int saved_errno = errno;
+            count_answer(requests, parts[0], written, false);
+            errno = saved_errno;
             return written;
         }
         // /dev/fuse takes every answer at once; a socket can be full, and the descriptor does not block.
@@ -325,6 +337,7 @@ Result<bool> Session::Impl::serve_one(RequestBuffer& request) {
         return system_error(-received, "read a request", options_.mount_point);
     }
     fuse_session_process_buf(session_, &request.buffer);
+    operations_.requests().end();
     operations_.unused_views().prune(fuse_session_fd(session_));
     if (!announced_) {
         // The first request is INIT, and the kernel sends no other before its answer. libfuse refuses a protocol that

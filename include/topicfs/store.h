@@ -76,6 +76,28 @@ struct SealStatus {
     std::uint64_t lag_bytes = 0;        // in head, not in a segment yet
     int level = 0;                      // that it compresses with; 0 for none
     std::uint64_t cheaper_batches = 0;  // since the store was opened, at less than what was asked for
+    std::int64_t lag_ms = 0;            // how old the oldest byte is that is not in a segment; 0 where there is none
+};
+
+// What a partition has done since the store was opened.
+struct PartitionCounts {
+    // By whomever; what does not come through append() counts once somebody has looked at the log end.
+    std::uint64_t appended_bytes = 0;
+    std::uint64_t appended_records = 0;
+    // Given to readers. The records are told from the bytes by the mean length of the log's records at the time of the
+    // look: right where the whole log was read, or where records are about as long as each other.
+    std::uint64_t read_bytes = 0;
+    std::uint64_t read_records = 0;
+    std::uint64_t sealed_bytes = 0;         // as they were appended
+    std::uint64_t sealed_stored_bytes = 0;  // the batches that they became, headers included
+    std::uint64_t sealed_batches = 0;
+    // Work behind the appends that failed, each time it did.
+    std::uint64_t seal_failures = 0;
+    std::uint64_t checkpoint_failures = 0;
+    std::uint64_t look_failures = 0;  // at what others have appended
+    std::uint64_t times_failures = 0;
+    std::uint64_t new_head_failures = 0;
+    std::uint64_t retention_failures = 0;
 };
 
 struct PartitionStatus {
@@ -86,15 +108,18 @@ struct PartitionStatus {
     Position end;
     Offset end_offset;  // records, an unfinished last one not counted
     SealStatus seal;
+    PartitionCounts counts;
     std::uint64_t head_disk_bytes = 0;
+    std::uint64_t books_disk_bytes = 0;  // the files of times and of the recovery point, and the directory
     std::vector<SegmentStatus> segments;
     std::vector<DamagedRange> damaged;
     std::string failed;       // why appends are refused (kReadOnly); empty where they are not
+    std::string unreadable;   // why head cannot be read; `end` and `end_offset` are as they were last known then
     TimestampMs last_append;  // 0 where there was none
 
     std::uint64_t raw_bytes() const { return end - start; }
     std::uint64_t stored_bytes() const;  // of all segments
-    std::uint64_t disk_bytes() const;    // what stat's st_blocks is made of: segments, indexes, head, books
+    std::uint64_t disk_bytes() const;    // segments, indexes, head, books: what du(1) says of the directory
 };
 
 struct Found {
@@ -237,6 +262,7 @@ public:
     // When the byte at `position` was appended; kNotFound below the log start, and at or behind the log end.
     virtual Result<TimestampMs> time_of(Position position) = 0;
 
+    // Waits for nobody who appends to the partition, seals it or makes a checkpoint, however long the disk takes.
     virtual Result<PartitionStatus> status() = 0;
 
     // kReadOnly where appends are refused at present; kInvalid where each of them must be made durable before it is
@@ -379,9 +405,13 @@ public:
     virtual Result<std::string> store_setting(std::string_view key) const = 0;
     virtual Result<void> set_store_setting(std::string_view key, std::string_view value) = 0;
 
-    // With what whoever serves the store has to say beside.
+    // With what whoever serves the store has to say beside. The schema is in FORMAT.md, "Status". Waits for nobody who
+    // appends to a partition, seals it or commits for a group.
     virtual Result<std::string> status_json(std::span<const StatusFact> facts) = 0;
     Result<std::string> status_json() { return status_json({}); }
+    // The same and more, of each topic, partition and group, in the text format of Prometheus; the names are in
+    // FORMAT.md, "Metrics". As status_json(), and of a partition that nobody uses no file is opened.
+    virtual Result<std::string> metrics_text() = 0;
 
     // Lets nothing unsealed behind, as far as that goes in some seconds; what is left is safe in head. Syncs all,
     // records a clean end, gives up the lock. Appends that come later fail. A second call does nothing.

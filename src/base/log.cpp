@@ -6,6 +6,7 @@
 
 #include <syslog.h>
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <mutex>
@@ -13,6 +14,8 @@
 
 namespace topicfs {
 namespace {
+
+std::array<std::atomic<std::uint64_t>, 4> message_counts{};  // by LogLevel
 
 constexpr char kIdent[] = "topicfs";
 constexpr char kStderrPattern[] = "%Y-%m-%dT%H:%M:%S.%e%z %l %v";
@@ -120,7 +123,12 @@ bool log_enabled(LogLevel level) {
     return current_logger().get().should_log(to_spdlog(level));
 }
 
+std::uint64_t log_count(LogLevel level) {
+    return message_counts[static_cast<std::size_t>(level)].load(std::memory_order_relaxed);
+}
+
 void log_message(LogLevel level, const std::string& message) {
+    message_counts[static_cast<std::size_t>(level)].fetch_add(1, std::memory_order_relaxed);
     spdlog::logger& logger = current_logger().get();
     const spdlog::level::level_enum spdlog_level = to_spdlog(level);
     if (logger.should_log(spdlog_level)) {

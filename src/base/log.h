@@ -6,6 +6,7 @@
 
 #include <topicfs/result.h>
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -20,6 +21,8 @@ Result<LogLevel> parse_log_level(std::string_view name);
 void log_open(LogTarget target, LogLevel level);
 bool log_enabled(LogLevel level);
 void log_message(LogLevel level, const std::string& message);
+// How many messages of that level there were, written or not.
+std::uint64_t log_count(LogLevel level);
 
 inline void log_debug(const std::string& message) {
     log_message(LogLevel::kDebug, message);

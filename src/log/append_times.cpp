@@ -40,6 +40,7 @@ void AppendTimes::load_locked(Position from, Position to, TimestampMs floor) {
     floor_ = floor;
     newest_is_stored_ = false;
     const auto content = read_small_file(fs_, path_, kTimesSlots * kTimesEntryBytes).value_or(std::string());
+    file_bytes_ = content.size();
     const std::vector<TimesEntry> stored = decode_times_file(std::as_bytes(std::span(content)));
     for (const TimesEntry& entry : stored) {
         next_sequence_ = entry.sequence + 1;
@@ -218,6 +219,7 @@ Result<void> AppendTimes::store(std::span<const Entry> entries) {
     for (const Entry& entry : entries) {
         if (filled > 0 && times_file_offset(next_sequence_) == 0) {
             TOPICFS_TRY(write_at(fs_, file_, std::span<const std::byte>(bytes).first(filled), at));
+            file_bytes_ = std::max(file_bytes_.load(), at + filled);
             filled = 0;
             at = 0;
         }
@@ -226,6 +228,7 @@ Result<void> AppendTimes::store(std::span<const Entry> entries) {
         filled += kTimesEntryBytes;
     }
     TOPICFS_TRY(write_at(fs_, file_, std::span<const std::byte>(bytes).first(filled), at));
+    file_bytes_ = std::max(file_bytes_.load(), at + filled);
     newest_is_stored_ = true;
     return {};
 }
@@ -302,7 +305,13 @@ void AppendTimes::change_file(std::string path, Position position) {
     entries_.push_back({position, newest});
     path_ = std::move(path);
     next_sequence_ = 0;
+    file_bytes_ = 0;
     newest_is_stored_ = false;
+}
+
+std::uint64_t AppendTimes::disk_bytes() const {
+    constexpr std::uint64_t kBlockBytes = 4096;
+    return (file_bytes_.load() + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
 }
 
 void AppendTimes::close_file() {

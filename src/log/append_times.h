@@ -18,6 +18,7 @@
 
 #include <topicfs/types.h>
 
+#include <atomic>
 #include <deque>
 #include <mutex>
 #include <optional>
@@ -98,6 +99,9 @@ public:
     // The largest time given so far.
     TimestampMs last() const;
 
+    // What the file takes on the disk, in blocks of 4 KiB. Waits for nobody.
+    std::uint64_t disk_bytes() const;
+
     // Closes the file; the next note opens it again.
     void close_file();
     bool let_go(Effort effort) override;
@@ -128,6 +132,7 @@ private:
     std::optional<std::int64_t> ahead_at_;  // of the steady clock: the last fence_ahead()
     std::uint64_t next_sequence_ = 0;
     TimestampMs marked_at_{INT64_MIN / 2};  // when mark_locked() has stored its entry
+    std::atomic<std::uint64_t> file_bytes_{0};
     bool newest_is_stored_ = false;         // the entry before next_sequence_ in the file is entries_.back()
 };
 

@@ -61,6 +61,7 @@ BatchCache::Batch BatchCache::use_locked(Slots::iterator found, const std::share
     if (slot.owner.lock() == segment) {
         note_asked_for(slot);
         recency_.splice(recency_.begin(), recency_, slot.recency);
+        hits_.fetch_add(1, std::memory_order_relaxed);
         return slot.batch;
     }
     erase_locked(found);
@@ -182,6 +183,7 @@ Result<BatchCache::Batch> BatchCache::get(const std::shared_ptr<Segment>& segmen
     if (!is_added) {
         add_locked(key, segment);
     }
+    misses_.fetch_add(1, std::memory_order_relaxed);
     auto batch = fill(lock, key, load);
     if (const auto found = slots_.find(key); found != slots_.end()) {
         note_asked_for(found->second);

@@ -7,6 +7,7 @@
 #include "log/buffer_pool.h"
 #include "log/segment.h"
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <list>
@@ -50,6 +51,12 @@ public:
     void drop_passed(const std::shared_ptr<Segment>& segment, Position from, Position upto);
 
     std::size_t bytes() const;
+    // Asked for and here, or on the way, loaded by somebody else; and loaded by who asked. Any time, without waiting.
+    struct Counts {
+        std::uint64_t hits = 0;
+        std::uint64_t misses = 0;
+    };
+    Counts counts() const { return {hits_.load(), misses_.load()}; }
     // How long a reader waits for a batch that is loaded ahead before it loads it itself, beside what decoding takes.
     // Tests wait for ever, or not at all; before the first reader.
     void set_ahead_patience(std::chrono::microseconds patience) { ahead_patience_ = patience; }
@@ -92,6 +99,8 @@ private:
     std::uint64_t last_id_ = 0;
     std::list<Key> recency_;  // most recent first
     std::size_t bytes_ = 0;
+    std::atomic<std::uint64_t> hits_{0};
+    std::atomic<std::uint64_t> misses_{0};
 };
 
 }  // namespace topicfs

@@ -73,12 +73,15 @@ std::function<void(const std::shared_ptr<Segment>&)> PartitionLog::note_probe() 
 }
 
 Result<std::uint64_t> PartitionLog::count_in_head(Position from, Position to) {
+    if (from >= to) {
+        return std::uint64_t{0};
+    }
     const auto delimiter = settings()->record_delimiter;
     std::vector<std::byte> window(kScanBytes);
     std::uint64_t count = 0;
     while (from < to) {
         const std::size_t want = std::min<std::uint64_t>(window.size(), to - from);
-        TOPICFS_TRY_ASSIGN(const std::size_t have, read(from, std::span(window).first(want)));
+        TOPICFS_TRY_ASSIGN(const std::size_t have, read_unnoted(from, std::span(window).first(want)));
         if (have == 0) {
             break;
         }
@@ -172,7 +175,7 @@ Result<Found> PartitionLog::find_in_head(Offset offset) {
     Position at = sealed.position;
     while (at < log_end) {
         const std::size_t want = std::min<std::uint64_t>(window.size(), log_end - at);
-        TOPICFS_TRY_ASSIGN(const std::size_t have, read(at, std::span(window).first(want)));
+        TOPICFS_TRY_ASSIGN(const std::size_t have, read_unnoted(at, std::span(window).first(want)));
         if (have == 0) {
             break;
         }
@@ -280,6 +283,7 @@ Result<Position> PartitionLog::fence(TimestampMs time, bool ahead, Haste haste) 
         }
         note_times(noted);
         observed_end_ = std::max(from, log_end);
+        note_grown_locked(from);
     }
     if (from < log_end) {
         after_growth(from, log_end);
@@ -341,7 +345,7 @@ Result<Found> PartitionLog::found_at(Position position) {
     } else {
         TOPICFS_TRY_ASSIGN(const std::uint64_t counted, count_in_head(sealed.position, position));
         ended = sealed.offset.value + counted;
-        TOPICFS_TRY_ASSIGN(const std::size_t have, read(before, std::span(&last, 1)));
+        TOPICFS_TRY_ASSIGN(const std::size_t have, read_unnoted(before, std::span(&last, 1)));
         if (have == 0) {
             return make_error(ErrorCode::kDamaged, "look up", directory_, "head has become shorter");
         }
@@ -375,7 +379,7 @@ Result<Found> PartitionLog::begin_of_record(Offset offset, Position inside) {
         const std::size_t want = std::min<std::uint64_t>(window.size(), upto - start.position);
         const auto into = std::span(window).first(want);
         const Position from{upto.value - want};
-        const auto have = read(from, into);
+        const auto have = read_unnoted(from, into);
         if (want == 0 || !have || *have < want) {
             return Found{upto, offset};
         }

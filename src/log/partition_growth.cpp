@@ -91,15 +91,10 @@ Result<Position> PartitionLog::observe() {
         }
         note_times(times_->note_seen(from, log_end, env_.clock.now()));
         observed_end_ = log_end;
+        note_grown_locked(from);
     }
     after_growth(from, log_end);
     return log_end;
-}
-
-// The time of the last byte, not times_->last(): that can be of bytes that are still to come.
-TimestampMs PartitionLog::last_append() const {
-    const Position seen = std::max(observed_end_.load(), times_read_to_.load());
-    return seen.value == 0 ? TimestampMs{0} : times_->time_at(Position{seen.value - 1});
 }
 
 void PartitionLog::note_times(const Result<bool>& stored) {
@@ -131,7 +126,7 @@ std::uint64_t PartitionLog::count_appended(Position from, Position to) {
     std::vector<std::byte> window(kCountBytes);
     std::uint64_t count = 0;
     while (from < to) {
-        const auto have = read(from, std::span(window).first(std::min<std::uint64_t>(window.size(), to - from)));
+        const auto have = read_unnoted(from, std::span(window).first(std::min<std::uint64_t>(window.size(), to - from)));
         if (!have || *have == 0) {
             break;  // The reader will say why.
         }
@@ -254,7 +249,6 @@ Result<void> PartitionLog::close_head_locked() {
     head_.reset();
     closed_end_ = std::max(end_of(), durable_sealed_end_.load());
     head_disk_bytes_ = info.disk_bytes;
-    times_->close_file();
     return {};
 }
 

@@ -152,11 +152,14 @@ Result<std::size_t> PartitionLog::append_locked(Head& open, Position log_end, st
         // What was looked at keeps its time, also where others have put it there since `log_end` was asked for.
         note_times(seen < log_end ? times_->note_seen(seen, log_end, now) : times_->note(std::max(seen, log_end), now));
         observed_end_ = std::max(observed_end_.load(), log_end);
+        note_grown_locked(seen);
     }
     auto stored = open.append(bytes);
     if (stored) {
         const std::scoped_lock lock(growth_mutex_);
-        observed_end_ = std::max(observed_end_.load(), log_end + *stored);
+        const Position seen = observed_end_.load();
+        observed_end_ = std::max(seen, log_end + *stored);
+        note_grown_locked(seen);
         if (watched_head()) {
             note_times(times_->mark_seen(observed_end_.load(), env_.clock.now()));
         }
@@ -296,6 +299,7 @@ void PartitionLog::fail(const Error& error) {
 
 void PartitionLog::note_failed(Work work, const Error& error, std::string_view consequence) {
     const std::string message = error.message() + std::string(consequence);
+    failure_counts_[static_cast<std::size_t>(work)].fetch_add(1, std::memory_order_relaxed);
     if (!failures_[static_cast<std::size_t>(work)].failed(error)) {
         log_debug(message + " (again)");
     } else if (work == Work::kTimes || work == Work::kNewHead) {
@@ -306,8 +310,8 @@ void PartitionLog::note_failed(Work work, const Error& error, std::string_view c
 }
 
 void PartitionLog::note_done(Work work) {
-    constexpr std::array kNames = {"sealing", "the checkpoint", "looking for growth", "keeping times", "a new head",
-                                  "retention"};
+    constexpr std::array<const char*, kWorks> kNames = {"sealing",       "the checkpoint", "looking for growth",
+                                                        "keeping times", "a new head",     "retention"};
     if (const auto failures = failures_[static_cast<std::size_t>(work)].succeeded(); failures > 0) {
         log_info(directory_ + ": " + kNames[static_cast<std::size_t>(work)] + " succeeds again, after " +
                  std::to_string(failures) + (failures == 1 ? " failure" : " failures"));
@@ -319,55 +323,6 @@ std::string PartitionLog::failure() const {
     return failure_;
 }
 
-std::uint64_t PartitionLog::disk_bytes() {
-    // The recovery file, and the times file as far as it is filled by a busy partition.
-    constexpr std::uint64_t kBooksBytes = kRecoveryFileBytes + 4096;
-    std::uint64_t sum = kBooksBytes;
-    std::shared_ptr<Head> open;
-    {
-        const std::scoped_lock lock(mutex_);
-        for (const auto& segment : *segments_) {
-            sum += segment->disk_bytes();
-        }
-        open = head_;
-        sum += open ? 0 : head_disk_bytes_;
-    }
-    if (open) {
-        const auto info = open->info();
-        sum += info ? info->disk_bytes : 0;
-    }
-    return sum;
-}
-
-Result<PartitionStatus> PartitionLog::status() {
-    PartitionStatus status;
-    TOPICFS_TRY_ASSIGN(const Found log_end_found, log_end());
-    TOPICFS_TRY_ASSIGN(status.end, end());
-    status.end_offset = log_end_found.offset;
-    const Found log_start_found = log_start();
-    status.start = log_start_found.position;
-    status.start_offset = log_start_found.offset;
-    status.durable_sealed_end = durable_sealed_end_.load();
-    status.last_append = last_append();
-    const std::scoped_lock lock(mutex_);
-    status.sealed_end = sealed_end();
-    status.end = std::max(status.end, status.sealed_end);
-    status.seal = seal_status(status.end - status.sealed_end, *settings_);
-    status.damaged = damaged_;
-    status.failed = failure_;
-    status.head_disk_bytes = head_disk_bytes_;
-    if (head_) {
-        TOPICFS_TRY_ASSIGN(const FileInfo info, head_->info());
-        status.head_disk_bytes = info.disk_bytes;
-    }
-    const SegmentList& all = *segments_;
-    for (std::size_t i = 0; i < all.size(); ++i) {
-        const Position to = i + 1 < all.size() ? all[i + 1]->base() : status.sealed_end;
-        status.segments.push_back({all[i]->base(), to, all[i]->bytes(), all[i]->disk_bytes()});
-    }
-    return status;
-}
-
 void PartitionLog::close_idle() {
     const std::unique_lock appends(append_mutex_, std::try_to_lock);
     if (!appends.owns_lock() || env_.read_only) {
@@ -375,6 +330,7 @@ void PartitionLog::close_idle() {
     }
     std::shared_ptr<const SegmentList> idle;
     bool unwatch = false;
+    bool is_closed = false;
     {
         const std::scoped_lock lock(mutex_);
         idle = segments_;
@@ -386,6 +342,10 @@ void PartitionLog::close_idle() {
         }
         head_used_ = false;
         unwatch = watched && !others_may_write_;
+        is_closed = !head_;
+    }
+    if (is_closed) {
+        times_->close_file();  // Not under mutex_: it waits for who writes to the file.
     }
     if (unwatch && env_.work != nullptr) {
         env_.work->unwatch_head(*this);  // Not under mutex_: it asks for the head of others.

@@ -121,7 +121,10 @@ public:
     Position durable_end() const { return std::max(synced_end_.load(), durable_sealed_end_.load()); }
     // Where the lost bytes end that `position` is one of, as far as they were met; `position` where it is not.
     Position damage_end(Position position) const;
+    // What follows is in partition_status.cpp. Figures take mutex_ only, and no lock that is held over I/O of others:
+    // so AppendTimes is not asked either.
     Result<PartitionStatus> status();
+    Result<Offset> end_offset();  // of the whole records
     std::uint64_t disk_bytes();
     TimestampMs last_append() const;  // as far as observe() has seen
     std::string failure() const;
@@ -199,6 +202,7 @@ public:
     Result<void> sync_file_system();
     // Work that is tried again after a failure: it is logged when it begins to fail, and when that is over.
     enum class Work { kSeal, kCheckpoint, kLook, kTimes, kNewHead, kRetention };
+    static constexpr std::size_t kWorks = 6;
     void note_failed(Work work, const Error& error, std::string_view consequence = "");
     void note_done(Work work);
     // A sealing or sync that failed: appends are refused from now on.
@@ -220,6 +224,10 @@ public:
     void load_ahead(Position from, Position upto);
 
 private:
+    struct SealedEnd {
+        Position position;
+        Offset offset;
+    };
     PartitionLog(const PartitionEnvironment& environment, std::string directory,
                  std::shared_ptr<const TopicSettings> settings);
     Result<void> recover(bool power_was_cut);
@@ -231,6 +239,14 @@ private:
     Result<std::size_t> append_locked(Head& open, Position log_end, std::span<const std::byte> bytes);
     void after_append(Position log_end, std::span<const std::byte> stored);
     void schedule_seal(Position log_end);
+    void note_grown_locked(Position from);
+    void note_opened(Position end);
+    void note_opened_offset(const SealedEnd& from, std::span<const std::byte> raw, const TopicSettings& settings);
+    Offset opened_offset();
+    std::uint64_t count_read_records_locked(const PartitionStatus& status);
+    PartitionCounts counts() const;
+    std::uint64_t books_disk_bytes() const;
+    void look_at_directory();
     void schedule_flush();
     void note_times(const Result<bool>& stored);
     void after_growth(Position from, Position log_end);
@@ -316,10 +332,6 @@ private:
     Result<Found> find_in_head(Offset offset);
     Result<Found> log_end();
     Result<std::uint64_t> count_in_head(Position from, Position to);
-    struct SealedEnd {
-        Position position;
-        Offset offset;
-    };
     SealedEnd sealed_end_pair() const;
     Result<Found> found_behind_loss(Position position, const SealedEnd& sealed);
     Result<Found> begin_of_record(Offset offset, Position inside);
@@ -400,7 +412,20 @@ private:
     std::atomic<std::uint64_t> cheaper_batches_{0};
     std::atomic<bool> seal_paused_{false};  // until a checkpoint
 
-    std::array<RepeatedFailure, 6> failures_;  // by Work
+    std::array<RepeatedFailure, kWorks> failures_;  // by Work
+    // For figures: what was done since the store was opened, and times that others can be told without AppendTimes.
+    std::array<std::atomic<std::uint64_t>, kWorks> failure_counts_{};  // by Work
+    std::atomic<std::uint64_t> read_bytes_{0};
+    std::atomic<std::uint64_t> sealed_raw_bytes_{0};
+    std::atomic<std::uint64_t> sealed_stored_bytes_{0};
+    std::atomic<std::uint64_t> sealed_batches_{0};
+    std::atomic<std::int64_t> last_append_ms_{0};      // of the last byte that was seen
+    std::atomic<std::int64_t> unsealed_since_ms_{0};   // of the byte at the sealed end, where there is one
+    std::atomic<std::uint64_t> directory_bytes_{0};    // what the directory itself takes on the disk
+    Position opened_end_;                              // the log end when the store was opened
+    std::optional<Offset> opened_offset_;              // by mutex_: of the whole records then, once it is known
+    std::uint64_t read_bytes_counted_ = 0;             // by mutex_: of read_bytes_, what is in read_records_
+    long double read_records_ = 0;                     // by mutex_
     std::unique_ptr<AppendTimes> times_;
     std::atomic<Position> times_read_to_{};  // the log end when the times were read from their file
     std::unique_ptr<RecoveryFile> recovery_;

@@ -75,11 +75,14 @@ Result<void> PartitionLog::recover(bool power_was_cut) {
             }
             TOPICFS_TRY(skip_lost_positions(lost_end));
         }
+        note_opened(std::max(lost_end, log_end));
         schedule_seal(log_end);
         if (const auto all = segments(); !all->empty() && all->front()->base() < start()) {
             schedule_give_back(start(), env_.clock.monotonic_ms());  // Nobody has it open any more.
         }
         close_idle();  // Nothing is kept open for a partition that nobody uses.
+    } else {
+        note_opened(closed_end_);
     }
     return {};
 }

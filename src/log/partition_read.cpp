@@ -70,7 +70,14 @@ Result<ByteView> PartitionLog::view_unnoted(Position from, std::size_t bytes_max
     TOPICFS_TRY(gather(from, bytes_max, [&](Position at, std::size_t, std::size_t rest, bool& again) {
         return at < sealed_end() ? view_sealed(at, rest, view) : view_head(at, rest, view, again);
     }));
-    return view;
+    if (view.parts().size() <= kViewPartsMax) {
+        return view;
+    }
+    const auto copy = std::make_shared<Buffer>(env_.cache.buffers().take(view.size()));
+    TOPICFS_TRY_ASSIGN(const std::size_t got, read_unnoted(from, copy->bytes().first(view.size())));
+    ByteView whole;
+    whole.add(std::span<const std::byte>(copy->bytes()).first(got), copy);
+    return whole;
 }
 
 Result<ByteView> PartitionLog::view(Position from, std::size_t bytes_max) {
@@ -96,8 +103,9 @@ Result<PartitionLog::Records> PartitionLog::view_records(Position from, Position
     return records;
 }
 
-// Lets others decode what a sequential reader will want next.
+// Counts what was given to a reader, and lets others decode what a sequential one will want next.
 void PartitionLog::note_read(Position from, std::size_t bytes) {
+    read_bytes_.fetch_add(bytes, std::memory_order_relaxed);
     if (env_.read_ahead == nullptr || bytes == 0 || from + bytes >= sealed_end()) {
         return;
     }

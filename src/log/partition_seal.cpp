@@ -158,6 +158,7 @@ Result<void> PartitionLog::seal_batch(Head& open, BatchBuilder& builder, const T
     header.times = times_->slice(from.position, from.position + bytes);
     const int asked_for = settings.compression_level();
     const int level = seal_pace_.level(settings.compression_type, asked_for);
+    note_opened_offset(from, raw, settings);
     TOPICFS_TRY_ASSIGN(const BatchBuilder::Batch batch,
                        builder.build(std::move(header), settings.compression_type, level, settings.record_delimiter));
     TOPICFS_TRY_ASSIGN(const std::shared_ptr<Segment> segment, segment_for(batch, settings));
@@ -165,6 +166,11 @@ Result<void> PartitionLog::seal_batch(Head& open, BatchBuilder& builder, const T
     cheaper_level_ = level;
     seals_cheaper_ = level != asked_for;
     cheaper_batches_ += seals_cheaper_ ? 1 : 0;
+    sealed_raw_bytes_ += bytes;
+    sealed_stored_bytes_ += batch.bytes.size();
+    ++sealed_batches_;
+    // Where nothing is behind it yet, the next append says when it came.
+    unsealed_since_ms_ = times_->time_at(batch.header.end_position()).value;
     const std::scoped_lock lock(mutex_);
     sealed_end_offset_ = batch.header.end_offset();
     sealed_end_.store(batch.header.end_position());
@@ -198,6 +204,7 @@ Result<std::shared_ptr<Segment>> PartitionLog::segment_for(const BatchBuilder::B
     TOPICFS_TRY_ASSIGN(auto created,
                        Segment::create(env_.fs, directory_, batch.header.base_position, batch.header.codec));
     replace_newest(created->base(), created);
+    look_at_directory();
     const std::scoped_lock lock(mutex_);
     new_segment_ = false;
     newest_origin_ = Segment::Origin{batch.header.codec, batch.header.times.front().time};
@@ -288,11 +295,11 @@ Result<void> PartitionLog::checkpoint() {
 PartitionLog::Checkpoint PartitionLog::begin_checkpoint() {
     Checkpoint checkpoint;
     const std::scoped_lock sealing(seal_mutex_);  // so that sealed end, segments and times belong together
-    const std::scoped_lock lock(mutex_);
     checkpoint.sealed_end = sealed_end_.load();
-    checkpoint.sealed_end_offset = sealed_end_offset_;
     checkpoint.last_time =
         checkpoint.sealed_end.value == 0 ? TimestampMs{0} : times_->time_at(Position{checkpoint.sealed_end.value - 1});
+    const std::scoped_lock lock(mutex_);
+    checkpoint.sealed_end_offset = sealed_end_offset_;
     for (const auto& segment : *segments_) {
         if (segment->synced_bytes() < segment->bytes()) {
             checkpoint.segments.emplace_back(segment, segment->bytes());

@@ -19,6 +19,7 @@
 // Threads: any. mutex_ guards all of the group and of its readers; it is held over the write of a commit (128 bytes to
 // the page cache) and over the start of a group, over no other I/O. Waiters are told when it is free. Lock order: a
 // topic's changes, its use; a group's changes; a call of a reader; flush; mutex_; then the topic's and the partitions'.
+// status() does not take mutex_: it is told of a copy, which each change of a commit or a reader renews.
 #pragma once
 
 #include "base/repeated_failure.h"
@@ -74,6 +75,9 @@ public:
     Result<Offset> find(std::uint32_t number, const GroupPoint& point) override;
     Result<void> reset(std::uint32_t number, const GroupPoint& point) override;
     Result<std::vector<GroupPartitionStatus>> status() override;
+    // As status(), without looking for records in segments: of a commit that moved just now the offset is told that
+    // was known before, half a second ago at most. What is damaged does not hinder it.
+    std::vector<GroupPartitionStatus> known_status();
     bool is_in_use() const override;
     Attributes attributes() const override;
     Result<void> change_attributes(const AttributesChange& change) override;
@@ -147,7 +151,10 @@ private:
     Result<Part*> part_locked(std::uint32_t number);
     void take_partitions_locked();
     Result<void> begin_locked();
-    Result<void> write_locked(Part& part, CommitSlot slot);
+    // `exact`: slot.known is where the record of slot.position begins.
+    Result<void> write_locked(Part& part, CommitSlot slot, bool exact);
+    void show_locked(std::uint32_t number);
+    void show_settings_locked();
     Result<void> commit_locked(Part& part, Position position);
     void schedule_locked(std::int64_t delay_ms);
     Result<Found> start_by_setting(StoredPartition& partition) const;
@@ -160,6 +167,17 @@ private:
     };
     std::optional<Found> find_by_end_before(StoredPartition& partition, Position position) const;
     Result<Committed> committed_now(std::uint32_t number);
+    // What figures are made of: a copy, so that they wait for nobody who writes a commit.
+    struct Shown {
+        std::optional<CommitSlot> slot;
+        bool exact = false;
+        bool has_reader = false;
+    };
+    Shown shown(std::uint32_t number) const;
+    GroupSettings::Reset shown_reset() const;
+    Result<Committed> look_up_committed(std::uint32_t number, std::shared_ptr<StoredPartition> partition, Shown shown);
+    Committed known_committed(const StoredPartition& partition, const Shown& shown, Offset end_offset) const;
+    static GroupPartitionStatus status_of(std::uint32_t number, const Committed& committed, Offset end_offset);
     Result<Found> find_point(std::uint32_t number, const GroupPoint& point);
     struct Pending;
     Result<void> look_up(Pending& pending);
@@ -201,6 +219,10 @@ private:
     TimestampMs saved_use_;
     std::string retired_;
     RepeatedFailure flush_failure_;
+
+    mutable std::mutex shown_mutex_;  // guards what follows; taken last, and held over nothing else
+    std::vector<Shown> shown_parts_;
+    GroupSettings::Reset shown_reset_ = GroupSettings::Reset::kEarliest;
 };
 
 }  // namespace topicfs

@@ -50,12 +50,7 @@ Result<StoredGroup::Part*> StoredGroup::part_locked(std::uint32_t number) {
 }
 
 Result<Found> StoredGroup::start_by_setting(StoredPartition& partition) const {
-    GroupSettings::Reset reset = GroupSettings::Reset::kEarliest;
-    {
-        const std::scoped_lock lock(mutex_);
-        reset = settings_.auto_offset_reset;
-    }
-    if (reset == GroupSettings::Reset::kLatest) {
+    if (shown_reset() == GroupSettings::Reset::kLatest) {
         return partition.records_end();
     }
     return Found{partition.start(), partition.start_offset()};
@@ -80,18 +75,19 @@ Result<void> StoredGroup::begin_locked() {
         slot.position = slot.known = found.position;
         slot.known_offset = found.offset;
         slot.begun = true;
-        TOPICFS_TRY(write_locked(part, slot));
-        part.exact = true;
+        TOPICFS_TRY(write_locked(part, slot, true));
         part.next = found.position;
     }
     return {};
 }
 
-Result<void> StoredGroup::write_locked(Part& part, CommitSlot slot) {
+Result<void> StoredGroup::write_locked(Part& part, CommitSlot slot, bool exact) {
     TOPICFS_TRY(check_locked("commit to"));
     slot.time = env_.clock.now();
     TOPICFS_TRY(file_.write(slot));
     part.slot = slot;
+    part.exact = exact;
+    show_locked(slot.partition);
     last_use_ = std::max(last_use_, slot.time);
     schedule_locked(kFlushDelayMs);
     return {};
@@ -104,9 +100,7 @@ Result<void> StoredGroup::commit_locked(Part& part, Position position) {
     CommitSlot slot = *part.slot;
     slot.position = position;
     slot.begun = true;
-    TOPICFS_TRY(write_locked(part, slot));
-    part.exact = false;
-    return {};
+    return write_locked(part, slot, false);
 }
 
 void StoredGroup::schedule_locked(std::int64_t delay_ms) {
@@ -133,8 +127,7 @@ Result<Position> StoredGroup::pass_log_start(std::uint32_t number) {
         slot.position = slot.known = found.position;
         slot.known_offset = found.offset;
         slot.missed += missed;
-        TOPICFS_TRY(write_locked(part, slot));
-        part.exact = true;
+        TOPICFS_TRY(write_locked(part, slot, true));
         log_warning(part_name(shown_, number) + ": retention was faster than the group; it has missed " +
                     std::to_string(missed) + " records, and goes on at offset " + std::to_string(found.offset.value));
     }
@@ -162,23 +155,27 @@ std::optional<Found> StoredGroup::find_by_end_before(StoredPartition& partition,
 }
 
 Result<StoredGroup::Committed> StoredGroup::committed_now(std::uint32_t number) {
-    Committed committed;
-    std::optional<CommitSlot> slot;
-    bool exact = false;
+    std::shared_ptr<StoredPartition> partition;
     {
         const std::scoped_lock lock(mutex_);
-        TOPICFS_TRY_ASSIGN(Part* const part, part_locked(number));
-        committed.partition = part->partition;
-        committed.has_reader = part->owner != nullptr;
-        slot = part->slot;
-        exact = part->exact;
+        TOPICFS_TRY_ASSIGN(const Part* const part, part_locked(number));
+        partition = part->partition;
     }
+    return look_up_committed(number, std::move(partition), shown(number));
+}
+
+Result<StoredGroup::Committed> StoredGroup::look_up_committed(std::uint32_t number,
+                                                              std::shared_ptr<StoredPartition> of, Shown shown) {
+    Committed committed;
+    committed.partition = std::move(of);
+    committed.has_reader = shown.has_reader;
+    std::optional<CommitSlot>& slot = shown.slot;
     if (env_.read_only) {
         // As far as the daemon has come by now.
         CommitFile file(env_.fs, directory_ + "/" + kCommitFileName);
         if (const auto loaded = file.load(); loaded && number < loaded->slots.size() && loaded->slots[number]) {
             slot = loaded->slots[number];
-            exact = false;
+            shown.exact = false;
         }
     }
     StoredPartition& partition = *committed.partition;
@@ -190,7 +187,7 @@ Result<StoredGroup::Committed> StoredGroup::committed_now(std::uint32_t number) 
         }
         return committed;
     }
-    if (exact) {
+    if (shown.exact) {
         committed.found = {slot->known, slot->known_offset};
         return committed;
     }
@@ -205,12 +202,14 @@ Result<StoredGroup::Committed> StoredGroup::committed_now(std::uint32_t number) 
     }
     TOPICFS_TRY(found);
     committed.found = *found;
-    const std::scoped_lock lock(mutex_);
-    Part& part = parts_[number];
-    if (part.slot && part.slot->position == slot->position) {
-        part.slot->known = found->position;
-        part.slot->known_offset = found->offset;
-        part.exact = true;
+    // Only so that it need not be looked up again: who writes a commit at this moment is not waited for.
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    Part* const part = lock.owns_lock() && number < parts_.size() ? &parts_[number] : nullptr;
+    if (part != nullptr && part->slot && part->slot->position == slot->position) {
+        part->slot->known = found->position;
+        part->slot->known_offset = found->offset;
+        part->exact = true;
+        show_locked(number);
     }
     return committed;
 }
@@ -218,29 +217,6 @@ Result<StoredGroup::Committed> StoredGroup::committed_now(std::uint32_t number) 
 Result<Offset> StoredGroup::committed(std::uint32_t number) {
     TOPICFS_TRY_ASSIGN(const Committed committed, committed_now(number));
     return committed.found.offset;
-}
-
-Result<std::vector<GroupPartitionStatus>> StoredGroup::status() {
-    std::uint32_t count = 0;
-    {
-        const std::scoped_lock lock(mutex_);
-        take_partitions_locked();
-        count = static_cast<std::uint32_t>(parts_.size());
-    }
-    std::vector<GroupPartitionStatus> all;
-    for (std::uint32_t number = 0; number < count; ++number) {
-        TOPICFS_TRY_ASSIGN(const Committed committed, committed_now(number));
-        TOPICFS_TRY_ASSIGN(const Found end, committed.partition->records_end());
-        GroupPartitionStatus status;
-        status.partition = number;
-        status.committed = committed.found.offset;
-        status.end_offset = std::max(end.offset, committed.found.offset);
-        status.lag = status.end_offset - status.committed;
-        status.missed = committed.missed;
-        status.has_reader = committed.has_reader;
-        all.push_back(status);
-    }
-    return all;
 }
 
 Result<Found> StoredGroup::find_point(std::uint32_t number, const GroupPoint& point) {
@@ -328,8 +304,7 @@ Result<void> StoredGroup::reset(std::uint32_t number, const GroupPoint& point) {
         slot.partition = number;
         slot.position = slot.known = found.position;
         slot.known_offset = found.offset;
-        TOPICFS_TRY(write_locked(*part, slot));
-        part->exact = true;
+        TOPICFS_TRY(write_locked(*part, slot, true));
         part->next.reset();
         part->in_record = false;
     }
@@ -397,6 +372,7 @@ Result<void> StoredGroup::make_durable(bool although_retired) {
                 CommitSlot slot = *part.slot;
                 TOPICFS_TRY(file_.write(slot));
                 part.slot = slot;
+                show_locked(pending.number);
             }
             // What came since is behind what was made durable in the log.
             pending.sequence = part.slot->position == pending.position ? part.slot->sequence : 0;

@@ -96,6 +96,7 @@ Result<void> StoredGroup::load_text() {
             }
         }
     }
+    show_settings_locked();
     return {};
 }
 
@@ -127,6 +128,7 @@ Result<void> StoredGroup::load_commits() {
         part.slot = loaded->slots[number];
         last_use_ = std::max(last_use_, part.slot->time);
         part.exact = part.slot->known == part.slot->position;
+        show_locked(number);
         // It may be in the page cache only.
         part.durable_sequence = 0;
         TOPICFS_TRY_ASSIGN(const Position log_end, part.partition->end());
@@ -149,6 +151,7 @@ Result<void> StoredGroup::clamp_to_log(std::uint32_t number) {
     TOPICFS_TRY(file_.write(slot));
     part.slot = slot;
     part.exact = true;
+    show_locked(number);
     log_info(shown_ + "/" + std::to_string(number) + ": was ahead of the log end; it goes on there, at offset " +
              std::to_string(end.offset.value));
     return {};
@@ -215,6 +218,7 @@ Result<void> StoredGroup::set(std::string_view key, std::string_view value) {
         const std::scoped_lock lock(mutex_);
         before = settings_;
         TOPICFS_TRY(set_setting(settings_, key, value));
+        show_settings_locked();
     }
     auto saved = save();
     const bool counts = saved || is_saved();
@@ -222,6 +226,7 @@ Result<void> StoredGroup::set(std::string_view key, std::string_view value) {
     if (!counts) {
         settings_ = before;
     }
+    show_settings_locked();
     schedule_expiry_locked();
     return saved;
 }

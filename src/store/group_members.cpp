@@ -64,6 +64,7 @@ void StoredGroup::assign_locked(std::uint32_t number, StoredGroupReader& reader,
     Part& part = parts_[number];
     part.owner = &reader;
     part.claimed_until = 0;
+    show_locked(number);
     reader.owned_.push_back(number);
     for (const auto& waiter : reader.waiters_) {
         part.partition->start_waiting(waiter);
@@ -78,6 +79,7 @@ void StoredGroup::release_locked(std::uint32_t number) {
     }
     std::erase(part.owner->owned_, number);
     part.owner = nullptr;
+    show_locked(number);
     if (part.is_in_hand()) {
         part.next.reset();  // The next one begins at the commit.
     }

@@ -9,6 +9,7 @@
 #include "log/batch_cache.h"
 #include "store/group_keeper.h"
 #include "store/maintenance.h"
+#include "store/status.h"
 #include "store/topic.h"
 
 #include <topicfs/store.h>
@@ -53,6 +54,7 @@ public:
     Result<void> set_store_setting(std::string_view key, std::string_view value) override;
     using Store::status_json;
     Result<std::string> status_json(std::span<const StatusFact> more) override;
+    Result<std::string> metrics_text() override;
     Result<void> close() override;
 
     // Without maintenance threads: seals what is due (or all) and makes a checkpoint; groups' commits become durable,
@@ -80,6 +82,7 @@ private:
     Error refusal(ErrorCode code, std::string detail) const;
     std::vector<std::shared_ptr<StoredTopic>> topics() const;
     Maintenance::Partitions partition_logs() const;
+    Result<StoreFacts> facts() const;
     GroupWork* group_work();
     void keep_groups();
     Result<std::uint64_t> new_topic_id_locked() const;

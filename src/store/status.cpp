@@ -1,7 +1,11 @@
 #include "store/status.h"
 
 #include "base/json.h"
+#include "base/log.h"
 #include "store/group.h"
+
+#include <iterator>
+#include <utility>
 
 namespace topicfs {
 
@@ -14,7 +18,7 @@ std::uint64_t PartitionStatus::stored_bytes() const {
 }
 
 std::uint64_t PartitionStatus::disk_bytes() const {
-    std::uint64_t sum = head_disk_bytes;
+    std::uint64_t sum = head_disk_bytes + books_disk_bytes;
     for (const SegmentStatus& segment : segments) {
         sum += segment.disk_bytes;
     }
@@ -23,27 +27,45 @@ std::uint64_t PartitionStatus::disk_bytes() const {
 
 namespace {
 
-struct Totals {
-    std::uint64_t records = 0;
-    std::uint64_t raw_bytes = 0;
-    std::uint64_t stored_bytes = 0;
-    std::uint64_t disk_bytes = 0;
-
-    void add(const PartitionStatus& status) {
-        records += status.end_offset - status.start_offset;
-        raw_bytes += status.raw_bytes();
-        stored_bytes += status.stored_bytes();
-        disk_bytes += status.disk_bytes();
-    }
-    void write(JsonWriter& json) const {
-        json.member("records", records)
-            .member("raw_bytes", raw_bytes)
-            .member("stored_bytes", stored_bytes)
-            .member("disk_bytes", disk_bytes);
-    }
+// Each member of PartitionCounts, by its name in the figures.
+struct CountName {
+    const char* name;
+    std::uint64_t PartitionCounts::*count;
 };
+constexpr CountName kCounts[] = {
+    {"appended_bytes", &PartitionCounts::appended_bytes},
+    {"appended_records", &PartitionCounts::appended_records},
+    {"read_bytes", &PartitionCounts::read_bytes},
+    {"read_records", &PartitionCounts::read_records},
+    {"sealed_bytes", &PartitionCounts::sealed_bytes},
+    {"sealed_stored_bytes", &PartitionCounts::sealed_stored_bytes},
+    {"sealed_batches", &PartitionCounts::sealed_batches},
+    {"seal_failures", &PartitionCounts::seal_failures},
+    {"checkpoint_failures", &PartitionCounts::checkpoint_failures},
+    {"look_failures", &PartitionCounts::look_failures},
+    {"times_failures", &PartitionCounts::times_failures},
+    {"new_head_failures", &PartitionCounts::new_head_failures},
+    {"retention_failures", &PartitionCounts::retention_failures},
+};
+static_assert(sizeof(PartitionCounts) == std::size(kCounts) * sizeof(std::uint64_t), "each of them is shown");
 
-void write_partition(JsonWriter& json, std::uint32_t number, const PartitionStatus& status) {
+void write_counts(JsonWriter& json, const PartitionCounts& counts) {
+    json.key("since_open").begin_object();
+    for (const CountName& one : kCounts) {
+        json.member(one.name, counts.*one.count);
+    }
+    json.end_object();
+}
+
+void write_sums(JsonWriter& json, const TopicFigures& figures) {
+    json.member("records", figures.records)
+        .member("raw_bytes", figures.raw_bytes)
+        .member("stored_bytes", figures.stored_bytes)
+        .member("disk_bytes", figures.disk_bytes);
+    write_counts(json, figures.counts);
+}
+
+void write_partition(JsonWriter& json, std::uint64_t number, const PartitionStatus& status) {
     json.begin_object()
         .member("partition", number)
         .member("start_offset", status.start_offset.value)
@@ -55,14 +77,20 @@ void write_partition(JsonWriter& json, std::uint32_t number, const PartitionStat
         .member("raw_bytes", status.raw_bytes())
         .member("stored_bytes", status.stored_bytes())
         .member("head_disk_bytes", status.head_disk_bytes)
+        .member("books_disk_bytes", status.books_disk_bytes)
         .member("disk_bytes", status.disk_bytes())
         .member("seal_lag_bytes", status.seal.lag_bytes)
+        .member("seal_lag_ms", status.seal.lag_ms)
         .member("seal_level", std::int64_t{status.seal.level})
         .member("seal_cheaper_batches", status.seal.cheaper_batches)
         .member("segments", std::uint64_t{status.segments.size()})
         .member("last_append_ms", status.last_append.value);
+    write_counts(json, status.counts);
     if (!status.failed.empty()) {
         json.member("failed", std::string_view(status.failed));
+    }
+    if (!status.unreadable.empty()) {
+        json.member("unreadable", std::string_view(status.unreadable));
     }
     json.key("damaged").begin_array();
     for (const DamagedRange& range : status.damaged) {
@@ -75,8 +103,9 @@ void write_partition(JsonWriter& json, std::uint32_t number, const PartitionStat
     json.end_array().end_object();
 }
 
-Result<void> write_group(JsonWriter& json, StoredGroup& group) {
-    TOPICFS_TRY_ASSIGN(const std::vector<GroupPartitionStatus> partitions, group.status());
+void write_group(JsonWriter& json, StoredGroup& group) {
+    const auto looked_up = group.status();
+    const std::vector<GroupPartitionStatus> partitions = looked_up ? *looked_up : group.known_status();
     std::uint64_t lag = 0;
     json.begin_object().member("group", std::string_view(group.name()));
     json.key("partitions").begin_array();
@@ -92,61 +121,95 @@ Result<void> write_group(JsonWriter& json, StoredGroup& group) {
             .end_object();
     }
     json.end_array().member("lag", lag).end_object();
-    return {};
 }
 
 }  // namespace
 
+void TopicFigures::add(const TopicFigures& other) {
+    records += other.records;
+    raw_bytes += other.raw_bytes;
+    stored_bytes += other.stored_bytes;
+    disk_bytes += other.disk_bytes;
+    for (const CountName& one : kCounts) {
+        counts.*one.count += other.counts.*one.count;
+    }
+}
+
+Result<TopicFigures> figures_of(const StoredTopic& topic) {
+    TopicFigures figures;
+    figures.disk_bytes = topic.other_disk_bytes();
+    const auto partitions = topic.partitions();
+    figures.partitions.reserve(partitions.size());
+    for (const auto& partition : partitions) {
+        TOPICFS_TRY_ASSIGN(PartitionStatus status, partition->log()->status());
+        figures.add({{},
+                     status.end_offset - status.start_offset,
+                     status.raw_bytes(),
+                     status.stored_bytes(),
+                     status.disk_bytes(),
+                     status.counts});
+        figures.partitions.push_back(std::move(status));
+    }
+    return figures;
+}
+
 Result<std::string> topic_status_json(const StoredTopic& topic) {
     JsonWriter json(JsonWriter::Style::kIndented);
-    Totals totals;
+    TOPICFS_TRY_ASSIGN(const TopicFigures figures, figures_of(topic));
     json.begin_object().member("topic", std::string_view(topic.name()));
     json.key("partitions").begin_array();
-    for (const auto& partition : topic.partitions()) {
-        TOPICFS_TRY_ASSIGN(const PartitionStatus status, partition->log()->status());
-        totals.add(status);
-        write_partition(json, partition->number(), status);
+    for (std::size_t number = 0; number < figures.partitions.size(); ++number) {
+        write_partition(json, number, figures.partitions[number]);
     }
     json.end_array();
     json.key("groups").begin_array();
     for (const auto& group : topic.groups()) {
-        TOPICFS_TRY(write_group(json, *group));
+        write_group(json, *group);
     }
     json.end_array();
-    totals.write(json);
+    write_sums(json, figures);
     json.end_object();
     return json.text() + "\n";
 }
 
 Result<std::string> store_status_json(const StoreFacts& facts, std::span<const StatusFact> more) {
     JsonWriter json(JsonWriter::Style::kIndented);
-    Totals totals;
+    TopicFigures sums;
+    sums.disk_bytes = facts.other_disk_bytes;
     json.begin_object()
         .member("store", std::string_view(facts.id))
         .member("version", TOPICFS_VERSION)
         .member("format_version", std::uint64_t{facts.format_version})
         .member("directory", std::string_view(facts.directory))
-        .member("free_bytes", facts.space.blocks_available * facts.space.block_bytes);
+        .member("free_bytes", facts.space.blocks_available * facts.space.block_bytes)
+        .member("size_bytes", facts.space.blocks * facts.space.block_bytes);
+    json.key("read_cache")
+        .begin_object()
+        .member("hits", facts.cache.hits)
+        .member("misses", facts.cache.misses)
+        .member("bytes", facts.cache_bytes)
+        .member("bytes_max", facts.cache_bytes_max)
+        .end_object();
+    json.key("messages")
+        .begin_object()
+        .member("warning", log_count(LogLevel::kWarning))
+        .member("error", log_count(LogLevel::kError))
+        .end_object();
     for (const StatusFact& fact : more) {
         json.key(fact.key).raw(fact.json);
     }
     json.key("topics").begin_array();
     for (const auto& topic : facts.topics) {
-        Totals of_topic;
-        const auto partitions = topic->partitions();
-        for (const auto& partition : partitions) {
-            TOPICFS_TRY_ASSIGN(const PartitionStatus status, partition->log()->status());
-            of_topic.add(status);
-            totals.add(status);
-        }
+        TOPICFS_TRY_ASSIGN(const TopicFigures figures, figures_of(*topic));
+        sums.add(figures);
         json.begin_object()
             .member("topic", std::string_view(topic->name()))
-            .member("partitions", std::uint64_t{partitions.size()});
-        of_topic.write(json);
+            .member("partitions", std::uint64_t{figures.partitions.size()});
+        write_sums(json, figures);
         json.end_object();
     }
     json.end_array();
-    totals.write(json);
+    write_sums(json, sums);
     json.end_object();
     return json.text() + "\n";
 }

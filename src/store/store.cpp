@@ -1,7 +1,8 @@
 // What an open store does. Opening it is in store_open.cpp.
 #include "base/log.h"
 #include "store/local_store.h"
-#include "store/status.h"
+#include "store/disk_use.h"
+#include "store/metrics.h"
 
 #include <unistd.h>
 
@@ -253,14 +254,36 @@ Result<void> LocalStore::set_store_setting(std::string_view key, std::string_vie
     return saved;
 }
 
-Result<std::string> LocalStore::status_json(std::span<const StatusFact> more) {
+Result<StoreFacts> LocalStore::facts() const {
     StoreFacts facts;
     facts.id = id_;
     facts.directory = environment_.directory;
     facts.format_version = kStoreFormatVersion;
     TOPICFS_TRY_ASSIGN(facts.space, fs_.space());
     facts.topics = topics();
-    return store_status_json(facts, more);
+    facts.cache = cache_.counts();
+    facts.cache_bytes = cache_.bytes();
+    {
+        const std::scoped_lock lock(mutex_);
+        facts.cache_bytes_max = store_settings_.read_cache_bytes;
+    }
+    // The topics' directories count with the topics.
+    facts.other_disk_bytes = disk_use(fs_, "", [](const std::string& name) { return name == kTopicsDirectory; });
+    facts.other_disk_bytes += disk_use(fs_, kTopicsDirectory, [&](const std::string& name) {
+        return std::any_of(facts.topics.begin(), facts.topics.end(),
+                           [&](const auto& topic) { return topic->name() == name; });
+    });
+    return facts;
+}
+
+Result<std::string> LocalStore::status_json(std::span<const StatusFact> more) {
+    TOPICFS_TRY_ASSIGN(const StoreFacts all, facts());
+    return store_status_json(all, more);
+}
+
+Result<std::string> LocalStore::metrics_text() {
+    TOPICFS_TRY_ASSIGN(const StoreFacts all, facts());
+    return store_metrics_text(all);
 }
 
 Result<void> LocalStore::maintain(bool seal_all) {

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "store/group.h"
+#include "store/disk_use.h"
 #include "store/status.h"
 
 #include <fcntl.h>
@@ -382,6 +383,14 @@ Result<void> StoredTopic::set(std::string_view key, std::string_view value) {
         TOPICFS_TRY(add_partitions(changed.num_partitions - count, attributes));
     }
     return {};
+}
+
+std::uint64_t StoredTopic::other_disk_bytes() const {
+    const std::uint32_t count = partition_count();
+    return disk_use(env_.fs, directory_, [&](const std::string& name) {
+        const auto number = parse_unsigned(name);
+        return number && *number < count && name == std::to_string(*number);
+    });
 }
 
 Result<std::string> StoredTopic::status_json() {

@@ -120,6 +120,8 @@ public:
     Result<std::string> status_json() override;
 
     std::vector<std::shared_ptr<StoredPartition>> partitions() const;
+    // What the topic's directory takes on the disk beside the partitions.
+    std::uint64_t other_disk_bytes() const;
     Attributes partition_attributes(std::uint32_t number, PartitionLog& log) const;
     Result<void> change_partition_attributes(std::uint32_t number, PartitionLog& log, const AttributesChange& change);
     // At a start, before anybody else is there: writes the unfinished lines of writers that have died. What cannot be

@@ -421,6 +421,11 @@ Result<void> FakeStore::set_store_setting(std::string_view key, std::string_view
     return set_setting(store_settings_, key, value);
 }
 
+Result<std::string> FakeStore::metrics_text() {
+    TOPICFS_TRY(context_->before("metrics_text"));
+    return std::string("# HELP fake 1\n# TYPE fake gauge\nfake 1\n");
+}
+
 Result<std::string> FakeStore::status_json(std::span<const StatusFact> /*facts*/) {
     return std::string("{\"store\":true}");
 }

@@ -153,6 +153,7 @@ public:
     Result<void> set_store_setting(std::string_view key, std::string_view value) override;
     using Store::status_json;
     Result<std::string> status_json(std::span<const StatusFact> facts) override;
+    Result<std::string> metrics_text() override;
     Result<void> close() override { return {}; }
 
     // Throws where there is none: a mistake of the test.

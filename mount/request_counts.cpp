@@ -126,15 +126,15 @@ void RequestCounts::note_time() {
     kind.nanoseconds.fetch_add(took_ns, std::memory_order_relaxed);
 }
 
-void RequestCounts::answered(std::uint64_t unique, int system_errno) {
-    if (unique == 0) {
-        return;
-    }
-    if (system_errno != 0) {
+void RequestCounts::answers(std::uint64_t unique, int system_errno) {
+    if (unique != 0 && system_errno != 0) {
         const auto number = static_cast<std::size_t>(system_errno);
         errors_[number < kErrnosMax ? number : 0].fetch_add(1, std::memory_order_relaxed);
     }
-    if (unique == current.unique) {
+}
+
+void RequestCounts::answered(std::uint64_t unique) {
+    if (unique != 0 && unique == current.unique) {
         note_time();
     }
 }

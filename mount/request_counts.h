@@ -27,8 +27,11 @@ public:
 
     // This thread has read that request (its whole message) from the device.
     void begin(std::span<const std::byte> request);
-    // This thread has given an answer: of that request, with that errno or 0. Notifications (`unique` is 0) are none.
-    void answered(std::uint64_t unique, int system_errno);
+    // This thread is about to give an answer to that request, with that errno or 0: who has it finds it counted.
+    // Notifications (`unique` is 0) are none.
+    void answers(std::uint64_t unique, int system_errno);
+    // It has given it.
+    void answered(std::uint64_t unique);
     // This thread is done with the request that it has read.
     void end();
 

@@ -73,12 +73,12 @@ ssize_t write_error(int fd, const iovec& header, std::int32_t error) {
     return ::write(fd, &out, sizeof out);
 }
 
-void count_answer(RequestCounts& requests, const iovec& header, ssize_t written, bool failed) {
-    AnswerHeader out = {};
-    if (written >= 0 && header.iov_len >= sizeof out) {
-        std::memcpy(&out, header.iov_base, sizeof out);
-        requests.answered(out.unique, failed ? EIO : -out.error);
+AnswerHeader header_of(const iovec& part) {
+    AnswerHeader header = {};
+    if (part.iov_len >= sizeof header) {
+        std::memcpy(&header, part.iov_base, sizeof header);
     }
+    return header;
 }
 
 ssize_t write_device(int fd, iovec* parts, int count, void* operations) {
@@ -92,19 +92,20 @@ ssize_t write_device(int fd, iovec* parts, int count, void* operations) {
         parts = &whole;
         count = 1;
     }
+    const AnswerHeader header = header_of(parts[0]);
+    requests.answers(header.unique, -header.error);
     for (;;) {
         const ssize_t written = ::writev(fd, parts, count);
         if (written < 0 && (errno == EFAULT || errno == EINVAL) && count > 1) {
             // EFAULT: a part lies in a mapping of a file whose disk fails, or that was cut under us. EINVAL would be a
             // mistake of ours. Without an answer the caller would wait for ever.
             log_error(std::string("an answer could not be given: ") + std::strerror(errno));
-            const ssize_t written_error = write_error(fd, parts[0], EIO);
-            count_answer(requests, parts[0], written_error, true);
-            return written_error;
+            requests.answers(header.unique, EIO);
+            return write_error(fd, parts[0], EIO);
         }
         if (written >= 0 || (errno != EAGAIN && errno != EINTR)) {
             const int saved_errno = errno;
-            count_answer(requests, parts[0], written, false);
+            requests.answered(header.unique);
             errno = saved_errno;
             return written;
         }

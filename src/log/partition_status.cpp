@@ -6,6 +6,22 @@
 
 namespace topicfs {
 
+std::uint64_t PartitionStatus::stored_bytes() const {
+    std::uint64_t sum = 0;
+    for (const SegmentStatus& segment : segments) {
+        sum += segment.stored_bytes;
+    }
+    return sum;
+}
+
+std::uint64_t PartitionStatus::disk_bytes() const {
+    std::uint64_t sum = head_disk_bytes + books_disk_bytes;
+    for (const SegmentStatus& segment : segments) {
+        sum += segment.disk_bytes;
+    }
+    return sum;
+}
+
 // Under growth_mutex_, after bytes from `from` on were seen: their times are asked for here, where AppendTimes is used
 // anyway, so that figures need not.
 void PartitionLog::note_grown_locked(Position from) {

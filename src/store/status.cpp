@@ -9,22 +9,6 @@
 
 namespace topicfs {
 
-std::uint64_t PartitionStatus::stored_bytes() const {
-    std::uint64_t sum = 0;
-    for (const SegmentStatus& segment : segments) {
-        sum += segment.stored_bytes;
-    }
-    return sum;
-}
-
-std::uint64_t PartitionStatus::disk_bytes() const {
-    std::uint64_t sum = head_disk_bytes + books_disk_bytes;
-    for (const SegmentStatus& segment : segments) {
-        sum += segment.disk_bytes;
-    }
-    return sum;
-}
-
 namespace {
 
 // Each member of PartitionCounts, by its name in the figures.

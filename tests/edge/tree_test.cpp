@@ -26,13 +26,15 @@ TEST_CASE("look-up: what is there has its kind, what is not is ENOENT") {
     CHECK(S_ISREG(kernel.attributes_of("orders/.status").mode));
     CHECK(S_ISDIR(kernel.attributes_of("orders/.groups").mode));
     CHECK(S_ISREG(kernel.attributes_of(".status").mode));
+    CHECK(S_ISREG(kernel.attributes_of(".metrics").mode));
+    CHECK(kernel.look_up(topic, ".metrics").error == ENOENT);
     CHECK(S_ISREG(kernel.attributes_of(".config/num.partitions").mode));
     for (const char* name :
          {"1", "00", "all", "0@-15m", "0@0", "1+follow", "0+", "0+follow+follow", "+follow", "all@1", "x", "-1"}) {
         CAPTURE(name);
         CHECK(kernel.look_up(topic, name).error == ENOENT);
     }
-    for (const char* name : {"nothing", ".trash", ".metrics", "a b", "\xff"}) {
+    for (const char* name : {"nothing", ".trash", "a b", "\xff"}) {
         CAPTURE(name);
         CHECK(kernel.look_up(FUSE_ROOT_ID, name).error == ENOENT);
     }

@@ -101,7 +101,9 @@ ssize_t write_device(int fd, iovec* parts, int count, void* operations) {
             // mistake of ours. Without an answer the caller would wait for ever.
             log_error(std::string("an answer could not be given: ") + std::strerror(errno));
             requests.answers(header.unique, EIO);
-            return write_error(fd, parts[0], EIO);
+            const ssize_t instead = write_error(fd, parts[0], EIO);
+            requests.answered(header.unique);
+            return instead;
         }
         if (written >= 0 || (errno != EAGAIN && errno != EINTR)) {
             const int saved_errno = errno;

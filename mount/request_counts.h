@@ -1,4 +1,5 @@
-// What the kernel has asked for: how many requests of each kind, how long their answers took, and which errors there were.
+// What the kernel has asked for: how many requests of each kind, how long their answers took, and which errors there
+// were.
 //
 // A request's time is from when it was read from the device to when its answer was handed to the kernel, if the thread
 // that read it gave the answer; to when that thread was done with it where there is no answer (FORGET). What waits for

@@ -16,8 +16,8 @@
 
 namespace topicfs {
 
-// What Partition::view() gives has no more parts than that, as writev(2) takes 1024 at most; what lies in more is copied,
-// which then costs less than to list them.
+// What Partition::view() gives has no more parts than that, as writev(2) takes 1024 at most; what lies in more is
+// copied, which then costs less than to list them.
 inline constexpr std::size_t kViewPartsMax = 128;
 
 class ByteView {

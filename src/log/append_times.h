@@ -133,7 +133,7 @@ private:
     std::uint64_t next_sequence_ = 0;
     TimestampMs marked_at_{INT64_MIN / 2};  // when mark_locked() has stored its entry
     std::atomic<std::uint64_t> file_bytes_{0};
-    bool newest_is_stored_ = false;         // the entry before next_sequence_ in the file is entries_.back()
+    bool newest_is_stored_ = false;  // the entry before next_sequence_ in the file is entries_.back()
 };
 
 }  // namespace topicfs

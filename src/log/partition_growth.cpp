@@ -126,7 +126,8 @@ std::uint64_t PartitionLog::count_appended(Position from, Position to) {
     std::vector<std::byte> window(kCountBytes);
     std::uint64_t count = 0;
     while (from < to) {
-        const auto have = read_unnoted(from, std::span(window).first(std::min<std::uint64_t>(window.size(), to - from)));
+        const auto have =
+            read_unnoted(from, std::span(window).first(std::min<std::uint64_t>(window.size(), to - from)));
         if (!have || *have == 0) {
             break;  // The reader will say why.
         }

@@ -419,13 +419,13 @@ private:
     std::atomic<std::uint64_t> sealed_raw_bytes_{0};
     std::atomic<std::uint64_t> sealed_stored_bytes_{0};
     std::atomic<std::uint64_t> sealed_batches_{0};
-    std::atomic<std::int64_t> last_append_ms_{0};      // of the last byte that was seen
-    std::atomic<std::int64_t> unsealed_since_ms_{0};   // of the byte at the sealed end, where there is one
-    std::atomic<std::uint64_t> directory_bytes_{0};    // what the directory itself takes on the disk
-    Position opened_end_;                              // the log end when the store was opened
-    std::optional<Offset> opened_offset_;              // by mutex_: of the whole records then, once it is known
-    std::uint64_t read_bytes_counted_ = 0;             // by mutex_: of read_bytes_, what is in read_records_
-    long double read_records_ = 0;                     // by mutex_
+    std::atomic<std::int64_t> last_append_ms_{0};     // of the last byte that was seen
+    std::atomic<std::int64_t> unsealed_since_ms_{0};  // of the byte at the sealed end, where there is one
+    std::atomic<std::uint64_t> directory_bytes_{0};   // what the directory itself takes on the disk
+    Position opened_end_;                             // the log end when the store was opened
+    std::optional<Offset> opened_offset_;             // by mutex_: of the whole records then, once it is known
+    std::uint64_t read_bytes_counted_ = 0;            // by mutex_: of read_bytes_, what is in read_records_
+    long double read_records_ = 0;                    // by mutex_
     std::unique_ptr<AppendTimes> times_;
     std::atomic<Position> times_read_to_{};  // the log end when the times were read from their file
     std::unique_ptr<RecoveryFile> recovery_;

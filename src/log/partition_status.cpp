@@ -173,7 +173,8 @@ Result<PartitionStatus> PartitionLog::status() {
         status.sealed_end = sealed_end();
         status.end = std::max(found ? found->position : observed_end_.load(), status.sealed_end);
         // What was counted last lies behind what is sealed, or does not count any more.
-        const Offset known = std::max(sealed_end_offset_, counted_to_ > status.sealed_end ? Offset{counted_} : Offset{});
+        const Offset known =
+            std::max(sealed_end_offset_, counted_to_ > status.sealed_end ? Offset{counted_} : Offset{});
         status.end_offset = found ? found->offset : known;
         status.seal = seal_status(status.end - status.sealed_end, *settings);
         status.damaged = damaged_;

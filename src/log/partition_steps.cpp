@@ -164,7 +164,8 @@ Result<Position> PartitionLog::add_head_steps(Position at, Position to, StepBuil
         return at;  // As in first_byte_at(): look again.
     }
     TOPICFS_TRY(builder.add(at, times, at, end, [&](Position low, Position high) {
-        return last_delimiter_in(low, high, [&](Position from, std::span<std::byte> into) { return read_unnoted(from, into); });
+        return last_delimiter_in(low, high,
+                                 [&](Position from, std::span<std::byte> into) { return read_unnoted(from, into); });
     }));
     return end;
 }

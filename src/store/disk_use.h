@@ -1,7 +1,7 @@
 // What a store takes on the disk, as du(1) counts it.
 //
-// Partitions know what they take (PartitionStatus::disk_bytes()), so that ten thousand of them cost no system call each;
-// all else is few files, which are looked at when somebody asks. Nothing is waited for but the file system. What
+// Partitions know what they take (PartitionStatus::disk_bytes()), so that ten thousand of them cost no system call
+// each; all else is few files, which are looked at when somebody asks. Nothing is waited for but the file system. What
 // cannot be looked at, as it is being removed, does not count.
 #pragma once
 

@@ -164,8 +164,8 @@ Result<StoredGroup::Committed> StoredGroup::committed_now(std::uint32_t number) 
     return look_up_committed(number, std::move(partition), shown(number));
 }
 
-Result<StoredGroup::Committed> StoredGroup::look_up_committed(std::uint32_t number,
-                                                              std::shared_ptr<StoredPartition> of, Shown shown) {
+Result<StoredGroup::Committed> StoredGroup::look_up_committed(std::uint32_t number, std::shared_ptr<StoredPartition> of,
+                                                              Shown shown) {
     Committed committed;
     committed.partition = std::move(of);
     committed.has_reader = shown.has_reader;

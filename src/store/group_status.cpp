@@ -53,8 +53,7 @@ StoredGroup::Committed StoredGroup::known_committed(const StoredPartition& parti
     const bool at_end = shown_reset() == GroupSettings::Reset::kLatest;
     committed.found.offset = at_end ? end_offset : partition.start_offset();
     if (shown.slot) {
-        committed.missed +=
-            committed.found.offset - std::min(committed.found.offset, shown.slot->known_offset);
+        committed.missed += committed.found.offset - std::min(committed.found.offset, shown.slot->known_offset);
     }
     return committed;
 }

@@ -39,10 +39,10 @@ Result<SeenTopic> look_at(const StoredTopic& topic) {
 SeenGroup look_at(const StoredTopic& topic, StoredGroup& group) {
     SeenGroup seen;
     for (const GroupPartitionStatus& one : group.known_status()) {
-        seen.partitions.emplace_back(MetricsText::labels({{"topic", topic.name()},
-                                                          {"group", group.name()},
-                                                          {"partition", std::to_string(one.partition)}}),
-                                     one);
+        seen.partitions.emplace_back(
+            MetricsText::labels(
+                {{"topic", topic.name()}, {"group", group.name()}, {"partition", std::to_string(one.partition)}}),
+            one);
     }
     return seen;
 }
@@ -63,8 +63,8 @@ void write_count(MetricsText& text, const std::vector<SeenTopic>& topics, std::s
 }
 
 template <typename Value>
-void write_partitions(MetricsText& text, const std::vector<SeenTopic>& topics, std::string_view name, std::string_view help,
-                      Value value) {
+void write_partitions(MetricsText& text, const std::vector<SeenTopic>& topics, std::string_view name,
+                      std::string_view help, Value value) {
     text.family(name, Type::kGauge, help);
     for (const SeenTopic& topic : topics) {
         for (std::size_t number = 0; number < topic.partitions.size(); ++number) {
@@ -181,8 +181,8 @@ void write_groups(MetricsText& text, const std::vector<SeenGroup>& groups) {
     write_groups(text, groups, Type::kGauge, "topicfs_group_committed_offset",
                  "The next record's offset for the group, as of half a second ago at most.",
                  [](Status status) { return status.committed.value; });
-    write_groups(text, groups, Type::kGauge, "topicfs_group_lag_records",
-                 "Whole records behind the committed offset.", [](Status status) { return status.lag; });
+    write_groups(text, groups, Type::kGauge, "topicfs_group_lag_records", "Whole records behind the committed offset.",
+                 [](Status status) { return status.lag; });
     write_groups(text, groups, Type::kCounter, "topicfs_group_missed_records_total",
                  "Records that were removed before the group got them, ever.",
                  [](Status status) { return status.missed; });

@@ -1,7 +1,7 @@
 // What an open store does. Opening it is in store_open.cpp.
 #include "base/log.h"
-#include "store/local_store.h"
 #include "store/disk_use.h"
+#include "store/local_store.h"
 #include "store/metrics.h"
 
 #include <unistd.h>

@@ -2,8 +2,8 @@
 #include "store/topic.h"
 
 #include "base/text.h"
-#include "store/group.h"
 #include "store/disk_use.h"
+#include "store/group.h"
 #include "store/status.h"
 
 #include <fcntl.h>

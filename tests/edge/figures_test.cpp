@@ -1,8 +1,8 @@
 // /.metrics, and what is counted of requests: kinds, times, errors.
 #include <catch2/catch.hpp>
 
-#include <chrono>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <future>
 
@@ -111,13 +111,14 @@ TEST_CASE("RequestCounts: a request that took long is in a bucket that says so, 
     const OpenFile file = kernel.open_path("orders/0", O_WRONLY | O_APPEND);
     std::promise<void> came;
     std::promise<void> may_go_on;
-    kernel.store().context().before.set([&, go_on = may_go_on.get_future().share()](std::string_view call) -> Result<void> {
-        if (call == "append") {
-            came.set_value();
-            go_on.wait();
-        }
-        return {};
-    });
+    kernel.store().context().before.set(
+        [&, go_on = may_go_on.get_future().share()](std::string_view call) -> Result<void> {
+            if (call == "append") {
+                came.set_value();
+                go_on.wait();
+            }
+            return {};
+        });
     fuse_write_in in = {};
     in.fh = file.handle;
     in.size = 1;
@@ -127,8 +128,7 @@ TEST_CASE("RequestCounts: a request that took long is in a bucket that says so, 
     while (std::chrono::steady_clock::now() - begin < std::chrono::milliseconds(30)) {
         std::this_thread::yield();  // the time itself is what is tried
     }
-    CHECK(value(read_metrics(kernel),
-                "topicfs_fuse_request_duration_seconds_count{kind=\"WRITE\"}") == "0");
+    CHECK(value(read_metrics(kernel), "topicfs_fuse_request_duration_seconds_count{kind=\"WRITE\"}") == "0");
     may_go_on.set_value();
     CHECK(kernel.receive(write).error == 0);
     kernel.store().context().before.set({});

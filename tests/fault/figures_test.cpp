@@ -107,9 +107,7 @@ public:
     HeldStore(const HeldStore&) = delete;
     HeldStore& operator=(const HeldStore&) = delete;
 
-    void append(std::string_view text) {
-        REQUIRE((*topic->partition(0))->append(std::as_bytes(std::span(text))));
-    }
+    void append(std::string_view text) { REQUIRE((*topic->partition(0))->append(std::as_bytes(std::span(text)))); }
 
     TemporaryDirectory directory_;
     Gate gate;
@@ -157,13 +155,15 @@ void append_more(HeldStore& held) {
 constexpr std::array kCases = {
     Case{"an append", "write", ".head", append_more},
     Case{"the time of an append", "pwrite", ".times", append_more},
-    Case{"the sealer, reading head", "pread", ".head", [](HeldStore& held) { (void)held.store->maintain(true).has_value(); }},
+    Case{"the sealer, reading head", "pread", ".head",
+         [](HeldStore& held) { (void)held.store->maintain(true).has_value(); }},
     Case{"the sealer, at a segment", "pwrite", ".log.", seal_and_checkpoint},
     Case{"the sealer, at an index", "pwrite", ".index", seal_and_checkpoint},
     Case{"a checkpoint's sync", "fdatasync", ".log.", seal_and_checkpoint},
     Case{"a checkpoint's recovery point", "pwrite", "/recovery", seal_and_checkpoint},
     Case{"a checkpoint, punching head", "punch_hole", ".head", seal_and_checkpoint},
-    Case{"an fsync", "fdatasync", ".head", [](HeldStore& held) { (void)(*held.topic->partition(0))->sync().has_value(); }},
+    Case{"an fsync", "fdatasync", ".head",
+         [](HeldStore& held) { (void)(*held.topic->partition(0))->sync().has_value(); }},
     Case{"a commit", "pwrite", "/commits", [](HeldStore& held) { (void)held.reader->fetch(14, 8).has_value(); }},
     Case{"a commit's sync", "fdatasync", "/commits", [](HeldStore& held) { (void)held.reader->sync().has_value(); }},
     Case{"a setting of the topic", "rename", "/topic",
@@ -189,16 +189,21 @@ TEST_CASE("Figures: while a call of others hangs, the status and the metrics are
     }
 }
 
-// The checkpoint wants to know a time that the append has in hand; what it holds meanwhile must not be what figures
-// need. The order of the two is not fixed here, so it is tried again and again.
-TEST_CASE("Figures: while an append hangs and a checkpoint waits for it, the status and the metrics are told") {
+// Others that want to know of the times that the first one has in hand must not hold meanwhile what figures need. The
+// order of the two is not fixed here, so it is tried again and again.
+void tell_while_one_waits_for_another(void (*first)(HeldStore&, PartitionLog&),
+                                      void (*second)(HeldStore&, PartitionLog&)) {
     for (int round = 0; round < 20; ++round) {
         HeldStore held;
-        held.append("x");
+        const std::shared_ptr<PartitionLog> log =
+            std::static_pointer_cast<StoredPartition>(*held.topic->partition(0))->log();
+        BatchBuilder builder;
+        REQUIRE(log->seal_due(builder, true));
+        held.clock.advance(1000);
         held.gate.arm("pwrite", ".times");
-        std::thread appending([&] { append_more(held); });
+        std::thread one([&] { first(held, *log); });
         const bool is_held = held.gate.await();
-        std::thread checkpoint([&] { (void)held.store->maintain(true).has_value(); });
+        std::thread other([&] { second(held, *log); });
         bool is_told = is_held;
         for (int i = 0; i < 50 && is_told; ++i) {
             auto figures = std::async(std::launch::async, [&] { return held.store->metrics_text().has_value(); });
@@ -209,11 +214,28 @@ TEST_CASE("Figures: while an append hangs and a checkpoint waits for it, the sta
             is_told = figures.get() && is_told;
         }
         held.gate.open();
-        appending.join();
-        checkpoint.join();
+        one.join();
+        other.join();
         REQUIRE(is_held);
         REQUIRE(is_told);
     }
+}
+
+TEST_CASE("Figures: while an append hangs and a checkpoint waits for it, the status and the metrics are told") {
+    tell_while_one_waits_for_another([](HeldStore& held, PartitionLog&) { held.append("more"); },
+                                     [](HeldStore&, PartitionLog& log) { (void)log.checkpoint().has_value(); });
+}
+
+TEST_CASE("Figures: while a look-up hangs and the closing of idle files waits for it, the metrics are told") {
+    tell_while_one_waits_for_another(
+        [](HeldStore& held, PartitionLog& log) {
+            (void)log.checkpoint().has_value();
+            (void)log.bound_of(held.clock.now()).has_value();
+        },
+        [](HeldStore&, PartitionLog& log) {
+            log.close_idle();
+            log.close_idle();
+        });
 }
 
 }  // namespace

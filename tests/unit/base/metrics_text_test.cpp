@@ -41,7 +41,9 @@ TEST_CASE("MetricsText: quotes, backslashes and newlines are escaped, and what i
 TEST_CASE("MetricsText: numbers are written in full, and those that are none as the format has them") {
     MetricsText text;
     text.family("h_seconds", Type::kHistogram, "x");
-    text.sample("le=\"+Inf\"", std::uint64_t{3}, "_bucket").sample("", 1e-05, "_sum").sample("", std::uint64_t{3}, "_count");
+    text.sample("le=\"+Inf\"", std::uint64_t{3}, "_bucket")
+        .sample("", 1e-05, "_sum")
+        .sample("", std::uint64_t{3}, "_count");
     text.family("g", Type::kGauge, "x");
     text.sample("", std::numeric_limits<double>::infinity()).sample("", -std::numeric_limits<double>::infinity());
     text.sample("", std::numeric_limits<double>::quiet_NaN());

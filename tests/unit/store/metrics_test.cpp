@@ -3,8 +3,8 @@
 
 #include <topicfs/group.h>
 
-#include <filesystem>
 #include <sys/stat.h>
+#include <filesystem>
 
 using namespace topicfs;
 using namespace topicfs::test;

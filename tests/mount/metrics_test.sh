@@ -141,6 +141,23 @@ expect_disk_agrees "after a restart"
 expect_equal 0 "$(metric 'topicfs_appended_records_total{topic="lz4"}')" "records appended since the restart"
 check_form
 
+if command -v prometheus-node-exporter >/dev/null && command -v curl >/dev/null; then
+    say "the node exporter's textfile collector takes them through a link"
+    mkdir "$scratch/textfiles"
+    ln -s "$mnt/.metrics" "$scratch/textfiles/topicfs.prom"
+    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    prometheus-node-exporter "--web.listen-address=127.0.0.1:$port" --collector.disable-defaults --collector.textfile \
+        "--collector.textfile.directory=$scratch/textfiles" >"$scratch/exporter.log" 2>&1 &
+    exporter=$!
+    wait_until 30 t curl -fs -o "$scratch/scraped" "http://127.0.0.1:$port/metrics"
+    kill "$exporter"
+    wait "$exporter" || true
+    grep -q '^node_textfile_scrape_error 0' "$scratch/scraped" || fail "it has met an error: $(cat "$scratch/exporter.log")"
+    grep -q '^topicfs_log_end_offset{partition="0",topic="orders"} 1001' "$scratch/scraped" || fail "it has no log end"
+else
+    say "prometheus-node-exporter or curl is not installed: the way to Prometheus is not tried"
+fi
+
 say "each documented family has samples"
 expect_errno ENOENT stat "$mnt/nothing"
 check_form

@@ -63,6 +63,20 @@ TEST_CASE("log: shows messages of its level and above, with level and text, one 
     CHECK_THAT(text, Catch::Contains(" error the third\n"));
 }
 
+TEST_CASE("log: messages are counted by level, also those that are not shown") {
+    const std::uint64_t debug = log_count(LogLevel::kDebug);
+    const std::uint64_t errors = log_count(LogLevel::kError);
+    log_open(LogTarget::kStderr, LogLevel::kError);
+    const std::string shown = stderr_of([] {
+        log_debug("hidden");
+        log_debug("hidden");
+        log_error("shown");
+    });
+    CHECK(shown.find("hidden") == std::string::npos);
+    CHECK(log_count(LogLevel::kDebug) == debug + 2);
+    CHECK(log_count(LogLevel::kError) == errors + 1);
+}
+
 TEST_CASE("log: a message cannot make a line of its own") {
     const std::string text = stderr_of([] {
         log_open(LogTarget::kStderr, LogLevel::kInfo);

@@ -169,11 +169,14 @@ Result<void> PartitionLog::seal_batch(Head& open, BatchBuilder& builder, const T
     sealed_raw_bytes_ += bytes;
     sealed_stored_bytes_ += batch.bytes.size();
     ++sealed_batches_;
+    {
+        const std::scoped_lock lock(mutex_);
+        sealed_end_offset_ = batch.header.end_offset();
+        sealed_end_.store(batch.header.end_position());
+    }
     // Where nothing is behind it yet, the next append says when it came.
+    const std::scoped_lock growth(growth_mutex_);
     unsealed_since_ms_ = times_->time_at(batch.header.end_position()).value;
-    const std::scoped_lock lock(mutex_);
-    sealed_end_offset_ = batch.header.end_offset();
-    sealed_end_.store(batch.header.end_position());
     return {};
 }
 

@@ -125,6 +125,9 @@ expect_errno ENOENT stat "$mnt/orders/.metrics"
 ! t ls -a "$mnt" | grep -q metrics || fail "/.metrics is listed"
 
 say "the disk figures are what du says: codecs, groups, appends, a restart"
+t mkdir "$mnt/many"
+tsh 'echo 200 > "$mnt/many/.config/num.partitions"'
+expect_disk_agrees "200 partitions without a record" # their directories and books are all there is
 for codec in none lz4 zstd; do
     t mkdir "$mnt/$codec"
     tsh 'cd "$mnt/$1"; echo "$1" > .config/compression.type; echo 4 > .config/num.partitions; echo 1048576 > .config/segment.bytes

@@ -106,7 +106,8 @@ public:
     virtual Result<std::vector<DirectoryEntry>> list(const std::string& path) = 0;
     virtual Result<FileSystemSpace> space() = 0;
 
-    SpareFiles& spare_files() { return spare_files_; }
+    // One that stands in front of another has that one's.
+    virtual SpareFiles& spare_files() { return spare_files_; }
 
 private:
     SpareFiles spare_files_;

@@ -36,6 +36,9 @@ Result<std::shared_ptr<AppendFile>> PartitionLog::append_file() {
         return make_error(ErrorCode::kReadOnly, "append to", directory_,
                           failed_ ? failure() : "the store is open for reading only");
     }
+    if (removed_) {
+        return make_error(ErrorCode::kReadOnly, "append to", directory_, "the topic was removed");
+    }
     if (settings()->flush_messages == 1) {
         return make_error(ErrorCode::kInvalid, "append to", directory_, "flush.messages is 1");
     }

@@ -46,6 +46,12 @@ void PartitionLog::retire(const std::string& reason) {
     failed_ = true;
 }
 
+void PartitionLog::retire_for_good(const std::string& reason) {
+    retire(reason);
+    removed();
+    const std::scoped_lock sealing(seal_mutex_);
+}
+
 void PartitionLog::reinstate() {
     const std::scoped_lock lock(mutex_);
     failure_ = std::exchange(failure_before_, {});  // What had failed stays failed.

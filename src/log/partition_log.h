@@ -78,6 +78,8 @@ struct PartitionEnvironment {
     // A head that is longer is replaced by a new one when nobody has it open: the file's size is what it ever held, and
     // file systems have a limit to that.
     std::uint64_t replace_head_bytes = 64u << 20;
+    // Of a directory that can be moved (io/movable_directories.h): it is known by this as long as it is in use.
+    std::shared_ptr<const std::string> directory_name = nullptr;
 };
 
 class PartitionLog : public std::enable_shared_from_this<PartitionLog> {
@@ -212,8 +214,12 @@ public:
     Result<bool> retire_if_empty();
     void retire(const std::string& reason);
     void reinstate();
-    // Retired for ever.
+    // Its topic was removed: who waits for growth is told that there is none to come. What is open goes on.
     void removed();
+    // And was brought back.
+    void brought_back() { removed_ = false; }
+    // Retired for ever: no sealing runs any more when this returns, and its files may go.
+    void retire_for_good(const std::string& reason);
     bool is_removed() const { return removed_; }
 
     // Closes what was not used since the last call and is not needed.

@@ -70,6 +70,19 @@ void Backings::closed(std::uint64_t inode, bool backed) {
     }
 }
 
+void Backings::let_go(std::uint64_t inode) {
+    std::shared_ptr<Backing> gone;  // let go without the lock
+    const std::lock_guard lock(mutex_);
+    const auto found = entries_.find(inode);
+    if (found == entries_.end() || found->second.backed_opens > 0) {
+        return;
+    }
+    gone = std::move(found->second.backing);
+    if (!found->second.in_use()) {
+        entries_.erase(found);
+    }
+}
+
 void Backings::sweep() {
     std::vector<std::shared_ptr<Backing>> gone;  // let go without the lock
     const std::lock_guard lock(mutex_);

@@ -49,6 +49,9 @@ public:
     void opened(std::uint64_t inode, bool backed);
     void closed(std::uint64_t inode, bool backed);
 
+    // Lets go of it at once, unless somebody has it open.
+    void let_go(std::uint64_t inode);
+
     // To be called every few seconds: lets those go that nobody has used since.
     void sweep();
     bool empty() const;

@@ -21,7 +21,8 @@ const CommandSpec kCatSpec = {
     {},
     "It may run while the store is mounted, and writes what was appended up to now. Where\n"
     "bytes of a partition are damaged it says on stderr which are missing, goes on behind\n"
-    "them, and ends with exit status 1; a view ends there.\n",
+    "them, and ends with exit status 1; a view ends there. Topics in the trash are found as\n"
+    ".trash/TOPIC.\n",
     "  topicfs cat /var/lib/topicfs orders/0\n"
     "  topicfs cat /var/lib/topicfs orders/0@-15m | grep -c error\n"
     "  topicfs cat /var/lib/topicfs orders/all@2026-11-21..2026-11-22\n",
@@ -37,8 +38,11 @@ struct Name {
     std::optional<ViewName> view;          // of all else
 };
 
+constexpr std::string_view kTrash = ".trash/";
+
 Result<Name> find_name(Store& store, const std::string& path) {
-    const std::size_t slash = path.find('/');
+    const std::size_t begin = path.starts_with(kTrash) ? kTrash.size() : 0;
+    const std::size_t slash = path.find('/', begin);
     const std::string name = slash == std::string::npos ? std::string() : path.substr(slash + 1);
     const auto number = parse_unsigned(name);
     Name found;
@@ -53,7 +57,8 @@ Result<Name> find_name(Store& store, const std::string& path) {
         return make_error(ErrorCode::kInvalid, "", path,
                           "neither a partition nor a view: TOPIC/N is one, TOPIC/all or TOPIC/N@-15m the other");
     }
-    TOPICFS_TRY_ASSIGN(found.topic, store.topic(std::string_view(path).substr(0, slash)));
+    const std::string_view topic = std::string_view(path).substr(begin, slash - begin);
+    TOPICFS_TRY_ASSIGN(found.topic, begin > 0 ? store.trashed_topic(topic) : store.topic(topic));
     if (!found.view) {
         TOPICFS_TRY_ASSIGN(found.partition, found.topic->partition(static_cast<std::uint32_t>(*number)));
     }

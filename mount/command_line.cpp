@@ -94,12 +94,13 @@ Result<CommandLine> parse_command_line(const CommandSpec& spec, std::span<char* 
         }
     }
     const bool any_number = !spec.arguments.empty() && spec.arguments.back().any_number;
-    const std::size_t required = spec.arguments.size() - (any_number ? 1 : 0);
+    const bool is_optional = !spec.arguments.empty() && spec.arguments.back().is_optional;
+    const std::size_t required = spec.arguments.size() - (any_number || is_optional ? 1 : 0);
     if (given.arguments_.size() < required) {
         return wrong_use(spec, std::string(spec.arguments[given.arguments_.size()].name) + " is missing");
     }
     const bool is_command = !spec.arguments.empty() && spec.arguments.back().is_command;
-    if (given.arguments_.size() > required && !any_number && !is_command) {
+    if (given.arguments_.size() > spec.arguments.size() && !any_number && !is_command) {
         return wrong_use(spec, "'" + given.arguments_[spec.arguments.size()] + "' is one argument too many");
     }
     return given;
@@ -109,7 +110,10 @@ std::string help_text(const CommandSpec& spec) {
     std::string text = "Usage: topicfs " + std::string(spec.name) + " [OPTION]...";
     for (const ArgumentSpec& argument : spec.arguments) {
         const std::string name = argument.name;
-        text += argument.is_command ? " -- " + name + "..." : argument.any_number ? " [" + name + "]..." : " " + name;
+        text += argument.is_command    ? " -- " + name + "..."
+                : argument.any_number  ? " [" + name + "]..."
+                : argument.is_optional ? " [" + name + "]"
+                                       : " " + name;
     }
     text += "\n\n";
     text += spec.summary;

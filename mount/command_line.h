@@ -25,11 +25,13 @@ struct OptionSpec {
 struct ArgumentSpec {
     const char* name;  // in capitals, as the usage line shows it
     const char* meaning;
-    bool any_number = false;  // also none; only of the last argument
-    bool is_command = false;  // a command to run and its arguments, which follow "--"; only the last argument
+    bool any_number = false;   // also none; only of the last argument
+    bool is_command = false;   // a command to run and its arguments, which follow "--"; only the last argument
+    bool is_optional = false;  // it may be missing; only the last argument
 };
 
-// A subcommand as its --help shows it. Every argument is required, in the order given, but for one of any number.
+// A subcommand as its --help shows it. Every argument is required, in the order given, but for one of any number, or an
+// optional one.
 struct CommandSpec {
     const char* name;
     const char* summary;  // one line, for `topicfs --help` too

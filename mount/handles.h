@@ -28,6 +28,7 @@ struct Handle {
     const int flags;                         // of open(2)
     std::shared_ptr<const Backing> backing;  // where writes stay in the kernel
     bool is_counted_writer = false;          // Backings knows of it
+    std::shared_ptr<const void> appends;     // of a partition that is open for writing: Partition::open_for_append()
     std::shared_ptr<TopicWriter> writer;     // of T/all
     std::shared_ptr<GroupReader> reader;     // of a group's streams
     std::uint64_t end_at_open = 0;           // where T/all ended then

@@ -69,7 +69,7 @@ int run(std::span<char* const> words) {
 }  // namespace
 
 std::span<const Command> commands() {
-    static const std::array<Command, 15> kCommands = {{
+    static const std::array<Command, 17> kCommands = {{
         {kMountSpec, run_mount},
         {kUmountSpec, run_umount},
         {kListSpec, run_list},
@@ -81,6 +81,8 @@ std::span<const Command> commands() {
         {kGroupsSpec, run_groups},
         {kLagSpec, run_lag},
         {kResetSpec, run_reset},
+        {kDeleteSpec, run_delete},
+        {kUndeleteSpec, run_undelete},
         {kCatSpec, run_cat},
         {kDumpSpec, run_dump},
         {kVerifySpec, run_verify},

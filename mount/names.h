@@ -14,6 +14,7 @@ inline constexpr std::string_view kStatusName = ".status";
 inline constexpr std::string_view kMetricsName = ".metrics";  // in the root
 inline constexpr std::string_view kDaysName = ".days";
 inline constexpr std::string_view kGroupsName = ".groups";
+inline constexpr std::string_view kTrashName = ".trash";
 inline constexpr std::string_view kAllName = "all";
 
 // "0", "17": as partitions are listed, so that each has one name only ("017" is none).

@@ -205,6 +205,7 @@ Result<struct stat> node_attributes(Store& store, const Node& node) {
     constexpr mode_t kAccessBits = 0777;
     switch (node.kind) {
         case NodeKind::kRoot:
+        case NodeKind::kTrash:
         case NodeKind::kTopic:
         case NodeKind::kGroupDirectory:
             to.st_mode = S_IFDIR | attributes.mode;

@@ -16,6 +16,7 @@ constexpr std::uint64_t kStatusIndex = 3;
 constexpr std::uint64_t kDaysIndex = 4;
 constexpr std::uint64_t kGroupsIndex = 5;
 constexpr std::uint64_t kMetricsIndex = 6;
+constexpr std::uint64_t kTrashIndex = 7;
 constexpr std::uint64_t kSettingIndex = 0x100;
 constexpr std::uint64_t kPartitionIndex = 0x10000;
 constexpr std::uint64_t kDayIndex = 0x100000;  // and the days since 1970-01-01
@@ -37,6 +38,8 @@ std::uint64_t index_of(const Node& node) {
     switch (node.kind) {
         case NodeKind::kRoot:
             return kRootIndex;
+        case NodeKind::kTrash:
+            return kTrashIndex;
         case NodeKind::kTopic:
             return kTopicIndex;
         case NodeKind::kReader:

@@ -39,6 +39,7 @@ namespace topicfs {
 
 enum class NodeKind {
     kRoot,
+    kTrash,  // .trash
     kTopic,
     kReader,
     kWriter,
@@ -63,7 +64,7 @@ inline constexpr NodeId kRootNode = 1;
 struct Node {
     NodeId id = 0;
     NodeKind kind = NodeKind::kRoot;
-    std::shared_ptr<Topic> topic;          // none for the root, its .config and its .status
+    std::shared_ptr<Topic> topic;          // none for the root, its .config, .status and .trash
     std::shared_ptr<Partition> partition;  // of readers and writers
     Position start;                        // of readers and writers: what offset 0 of the file is
     std::shared_ptr<LogView> view;         // of views
@@ -76,9 +77,10 @@ struct Node {
     std::uint32_t setting = 0;             // of keys: see config_info()
 
     bool is_directory() const {
-        return kind == NodeKind::kRoot || kind == NodeKind::kTopic || kind == NodeKind::kConfigDirectory ||
-               kind == NodeKind::kDaysDirectory || kind == NodeKind::kDayDirectory ||
-               kind == NodeKind::kGroupsDirectory || kind == NodeKind::kGroupDirectory;
+        return kind == NodeKind::kRoot || kind == NodeKind::kTrash || kind == NodeKind::kTopic ||
+               kind == NodeKind::kConfigDirectory || kind == NodeKind::kDaysDirectory ||
+               kind == NodeKind::kDayDirectory || kind == NodeKind::kGroupsDirectory ||
+               kind == NodeKind::kGroupDirectory;
     }
     // What is read from the log: with positions, waits, and a close that counts.
     bool is_log() const { return is_partition() || kind == NodeKind::kView || kind == NodeKind::kGroupStream; }

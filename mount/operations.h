@@ -33,6 +33,7 @@
 #include "mount/reply.h"
 #include "mount/request_counts.h"
 #include "mount/turned_opens.h"
+#include "mount/unlinked_partitions.h"
 #include "mount/unused_views.h"
 #include "store/view_name.h"
 
@@ -84,16 +85,18 @@ public:
     Result<void> set_attributes(Reply& reply, fuse_ino_t id, struct stat* wanted, int what, fuse_file_info* info);
     Result<void> make_node(Reply& reply, fuse_ino_t parent, const char* name, mode_t mode, dev_t device);
     Result<void> make_directory(Reply& reply, fuse_ino_t parent, const char* name, mode_t mode);
-    Result<void> remove_file(Reply& reply, fuse_ino_t parent, const char* name);
-    Result<void> remove_directory(Reply& reply, fuse_ino_t parent, const char* name);
     Result<void> make_symlink(Reply& reply, const char* target, fuse_ino_t parent, const char* name);
-    Result<void> rename(Reply& reply, fuse_ino_t parent, const char* name, fuse_ino_t new_parent, const char* new_name,
-                        unsigned flags);
     Result<void> make_link(Reply& reply, fuse_ino_t id, fuse_ino_t new_parent, const char* new_name);
     Result<void> open_directory(Reply& reply, fuse_ino_t id, fuse_file_info* info);
     Result<void> read_directory(Reply& reply, fuse_ino_t id, std::size_t size, off_t cookie, fuse_file_info* info);
     Result<void> sync_directory(Reply& reply, fuse_ino_t id, int data_only, fuse_file_info* info);
     Result<void> show_space(Reply& reply, fuse_ino_t id);
+
+    // operations_trash.cpp
+    Result<void> remove_file(Reply& reply, fuse_ino_t parent, const char* name);
+    Result<void> remove_directory(Reply& reply, fuse_ino_t parent, const char* name);
+    Result<void> rename(Reply& reply, fuse_ino_t parent, const char* name, fuse_ino_t new_parent, const char* new_name,
+                        unsigned flags);
 
     // operations_file.cpp
     Result<void> create(Reply& reply, fuse_ino_t parent, const char* name, mode_t mode, fuse_file_info* info);
@@ -140,6 +143,7 @@ private:
     // kernel did not take it, undoes all that. Returns whether it did.
     bool answer_open(const std::shared_ptr<Handle>& handle, fuse_file_info& info, const std::function<bool()>& answer);
     void closed(const Handle& handle);
+    void let_go_of_backings(const Topic& topic);
     // Counts a look-up, which is the kernel's from then on: it must be told of it, or the look-up taken back.
     Result<fuse_entry_param> make_entry(const Node& found);
     Result<void> answer_entry(Reply& reply, const Node& found);
@@ -188,6 +192,7 @@ private:
     NodeTable nodes_;
     UnusedViews unused_views_{nodes_};
     HandleTable handles_;
+    UnlinkedPartitions unlinked_;
     TurnedOpens turned_opens_;
     LockWaits locks_;
     FollowWaits follows_;

@@ -39,19 +39,25 @@ std::uint64_t parent_inode_number(const Node& directory) {
     } else if (directory.kind != NodeKind::kTopic && directory.topic) {
         parent.kind = NodeKind::kTopic;
         parent.topic = directory.topic;
+    } else if (directory.topic && directory.topic->removal()) {
+        parent.kind = NodeKind::kTrash;
     }
     return inode_number(parent);
 }
 
 // Those whose listing is remembered by who reads it, as names come and go.
 bool is_remembered(const Node& directory) {
-    return directory.kind == NodeKind::kRoot || directory.kind == NodeKind::kDaysDirectory ||
-           directory.kind == NodeKind::kDayDirectory || directory.kind == NodeKind::kGroupsDirectory;
+    return directory.kind == NodeKind::kRoot || directory.kind == NodeKind::kTrash ||
+           directory.kind == NodeKind::kDaysDirectory || directory.kind == NodeKind::kDayDirectory ||
+           directory.kind == NodeKind::kGroupsDirectory;
 }
 
 Result<std::vector<std::string>> names_in(const Store& store, const Node& directory) {
     if (directory.kind == NodeKind::kRoot) {
         return store.topic_names();
+    }
+    if (directory.kind == NodeKind::kTrash) {
+        return store.trash_names();
     }
     if (directory.kind == NodeKind::kGroupsDirectory) {
         return directory.topic->group_names();
@@ -91,6 +97,7 @@ off_t Operations::entry_count(const Handle& handle) const {
     std::size_t count = 0;
     switch (handle.node->kind) {
         case NodeKind::kRoot:
+        case NodeKind::kTrash:
         case NodeKind::kDaysDirectory:
         case NodeKind::kDayDirectory:
         case NodeKind::kGroupsDirectory:
@@ -121,9 +128,10 @@ std::optional<Operations::DirectoryEntry> Operations::entry_at(const Handle& han
     Node node;
     node.topic = directory.topic;
     switch (directory.kind) {
-        case NodeKind::kRoot: {
+        case NodeKind::kRoot:
+        case NodeKind::kTrash: {
             const std::string& name = handle.names[number];
-            const auto topic = store_.topic(name);
+            const auto topic = directory.kind == NodeKind::kTrash ? store_.trashed_topic(name) : store_.topic(name);
             if (!topic) {
                 return std::nullopt;
             }
@@ -153,6 +161,9 @@ std::optional<Operations::DirectoryEntry> Operations::entry_at(const Handle& han
                                   S_IFREG);
         }
         case NodeKind::kTopic:
+            if (unlinked_.has(directory.topic->id(), number)) {
+                return std::nullopt;
+            }
             return DirectoryEntry(std::to_string(number), partition_inode_number(*directory.topic, number), S_IFREG);
         default:
             node.kind = NodeKind::kConfigKey;

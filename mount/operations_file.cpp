@@ -48,7 +48,8 @@ NodeRole role_of(const Node& node) {
 }
 
 std::string place_of(const Node& node) {
-    const std::string topic = node.topic ? node.topic->name() + '/' : std::string();
+    const std::string trash = node.topic && node.topic->removal() ? std::string(kTrashName) + '/' : std::string();
+    const std::string topic = node.topic ? trash + node.topic->name() + '/' : std::string();
     if (node.group) {  // by its name; the path has its number
         return topic + ".groups/" + node.group->name() + node.path.substr(group_path(*node.group, {}).size());
     }
@@ -135,6 +136,10 @@ Result<void> Operations::open_partition(Reply& reply, const std::shared_ptr<cons
     if (node->follow && !reads_only(info.flags)) {
         return refused(EPERM, "a +follow file is for reading");
     }
+    std::shared_ptr<const void> appends;
+    if (!reads_only(info.flags)) {
+        TOPICFS_TRY_ASSIGN(appends, node->partition->open_for_append());
+    }
     const std::uint64_t inode = inode_number(*node);
     std::shared_ptr<const Backing> backing;
     NodeRole wanted = writes_only(info.flags) ? NodeRole::kWriter : NodeRole::kReader;
@@ -157,6 +162,7 @@ Result<void> Operations::open_partition(Reply& reply, const std::shared_ptr<cons
     if (role_of(*node) == NodeRole::kBackedWriter) {
         handle->backing = std::move(backing);  // On any other node the writes come to the daemon.
     }
+    handle->appends = std::move(appends);
     (void)answer_open(handle, info, [&] { return reply.opened(info); });
     return {};
 }
@@ -242,6 +248,10 @@ Result<void> Operations::create(Reply& reply, fuse_ino_t parent, const char* nam
         return added.error();
     }
     TOPICFS_TRY_ASSIGN(const auto partition, topic->partition(number));
+    std::shared_ptr<const void> appends;
+    if (!reads_only(info->flags)) {
+        TOPICFS_TRY_ASSIGN(appends, partition->open_for_append());
+    }
     std::shared_ptr<Backing> backing = backing_for(*topic, *partition, info->flags, reply.thread());
     const NodeRole role = backing                    ? NodeRole::kBackedWriter
                           : writes_only(info->flags) ? NodeRole::kWriter
@@ -253,6 +263,7 @@ Result<void> Operations::create(Reply& reply, fuse_ino_t parent, const char* nam
     TOPICFS_TRY_ASSIGN(const fuse_entry_param entry, make_entry(found));
     const auto handle = std::make_shared<Handle>(nodes_.find(entry.ino), info->flags);
     handle->backing = std::move(backing);
+    handle->appends = std::move(appends);
     nodes_.open(entry.ino);
     if (!answer_open(handle, *info, [&] { return reply.created(entry, *info); })) {
         nodes_.forget(entry.ino, 1);

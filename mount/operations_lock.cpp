@@ -68,6 +68,12 @@ Result<void> Operations::release(Reply& reply, fuse_ino_t /*id*/, fuse_file_info
     if (handle->node->is_log()) {
         closed(*handle);
     }
+    if (handle->appends && handle->node->topic->removal()) {
+        // Whoever removes the topic for good may wait for this.
+        handle->appends.reset();
+        backings_.let_go(inode_number(*handle->node));
+        busy_waits_.retry();
+    }
     if (handle->reader) {
         close_stream(*handle);
     }

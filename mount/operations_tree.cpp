@@ -93,7 +93,7 @@ Result<Node> Operations::partition_node(const std::shared_ptr<Topic>& topic, std
 
 Result<Node> Operations::resolve_partition(const std::shared_ptr<Topic>& topic, std::uint32_t number, bool follow,
                                            std::uint32_t thread) const {
-    if (number >= topic->partition_count()) {
+    if (number >= topic->partition_count() || unlinked_.has(topic->id(), number)) {
         return not_found();
     }
     if (follow) {
@@ -209,6 +209,11 @@ Result<Node> Operations::resolve(const Node& directory, std::string_view name, s
     if (directory.kind == NodeKind::kGroupsDirectory || directory.kind == NodeKind::kGroupDirectory) {
         return resolve_in_group(directory, name);
     }
+    if (directory.kind == NodeKind::kTrash) {
+        node.kind = NodeKind::kTopic;
+        TOPICFS_TRY_ASSIGN(node.topic, store_.trashed_topic(name));
+        return node;
+    }
     if (name == kConfigName) {
         node.kind = NodeKind::kConfigDirectory;
         return node;
@@ -219,6 +224,10 @@ Result<Node> Operations::resolve(const Node& directory, std::string_view name, s
     }
     if (directory.kind == NodeKind::kRoot && name == kMetricsName) {
         node.kind = NodeKind::kMetrics;
+        return node;
+    }
+    if (directory.kind == NodeKind::kRoot && name == kTrashName) {
+        node.kind = NodeKind::kTrash;
         return node;
     }
     if (directory.kind == NodeKind::kTopic && (name == kDaysName || name == kGroupsName)) {
@@ -345,40 +354,11 @@ Result<void> Operations::make_directory(Reply& reply, fuse_ino_t parent, const c
     return answer_entry(reply, made);
 }
 
-Result<void> Operations::remove_directory(Reply& reply, fuse_ino_t parent, const char* name) {
-    TOPICFS_TRY_ASSIGN(const auto directory, find_node(parent));
-    TOPICFS_TRY_ASSIGN(const Node found, resolve(*directory, name, 0));
-    if (found.kind != NodeKind::kTopic && found.kind != NodeKind::kGroupDirectory) {
-        return found.is_directory() ? name_is_fixed() : refused(ENOTDIR, "not a directory");
-    }
-    return busy_waits_.hold(reply, "rmdir", [this, directory, name = std::string(name)](Reply& to) -> Result<bool> {
-        const Result<void> removed =
-            directory->topic ? directory->topic->remove_group(name) : store_.remove_topic(name);
-        if (!removed && removed.error().code == ErrorCode::kBusy) {
-            return false;
-        }
-        TOPICFS_TRY(removed);
-        to.done();
-        return true;
-    });
-}
-
-Result<void> Operations::remove_file(Reply& reply, fuse_ino_t parent, const char* name) {
-    TOPICFS_TRY_ASSIGN(const auto directory, find_node(parent));
-    TOPICFS_TRY_ASSIGN(const Node found, resolve(*directory, name, 0));
-    reply.error(found.is_directory() ? EISDIR : EPERM);
-    return {};
-}
-
 Result<void> Operations::make_node(Reply&, fuse_ino_t, const char*, mode_t, dev_t) {
     return name_is_fixed();
 }
 
 Result<void> Operations::make_symlink(Reply&, const char*, fuse_ino_t, const char*) {
-    return name_is_fixed();
-}
-
-Result<void> Operations::rename(Reply&, fuse_ino_t, const char*, fuse_ino_t, const char*, unsigned) {
     return name_is_fixed();
 }
 

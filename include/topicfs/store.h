@@ -265,10 +265,10 @@ public:
     // Waits for nobody who appends to the partition, seals it or makes a checkpoint, however long the disk takes.
     virtual Result<PartitionStatus> status() = 0;
 
-    // kReadOnly where appends are refused at present; kInvalid where each of them must be made durable before it is
-    // answered (flush.messages=1), which only append() does; kSystem where head cannot be opened, or where the file
-    // system cannot tell who has a file open (leases, F_SETLEASE): then it could not be known when the writers are
-    // gone.
+    // kReadOnly where appends are refused at present, or the topic is in the trash; kInvalid where each of them must be
+    // made durable before it is answered (flush.messages=1), which only append() does; kSystem where head cannot be
+    // opened, or where the file system cannot tell who has a file open (leases, F_SETLEASE): then it could not be known
+    // when the writers are gone.
     virtual Result<std::shared_ptr<AppendFile>> append_file() = 0;
 
     // Until stop_waiting() `waiter` is told of growth. Bytes that were there when this returned may not be told any
@@ -277,8 +277,14 @@ public:
     // No call of `waiter` begins after this has returned; one may still be running.
     virtual void stop_waiting(const std::shared_ptr<GrowthWaiter>& waiter) = 0;
 
-    // Its topic was removed: it has no records, and never gets any.
+    // Its topic was removed (delete_topic(), remove_topic()): who waits for more waits in vain. In the trash it goes on
+    // taking what those append who had it open.
     virtual bool is_removed() const = 0;
+
+    // Whoever opens the partition to append to it by append() for longer than a moment holds what this returns for as
+    // long: then the topic is not removed for good meanwhile. kReadOnly where the topic is in the trash: nobody new
+    // appends to it, whoever has it open goes on.
+    virtual Result<std::shared_ptr<const void>> open_for_append() = 0;
 
     virtual Attributes attributes() const = 0;
     virtual Result<void> change_attributes(const AttributesChange& change) = 0;
@@ -325,11 +331,22 @@ public:
 
 class Group;  // group.h
 
+// Of a topic in the trash: what it was called, and when it was removed.
+struct Removal {
+    std::string name;
+    TimestampMs time;
+    friend bool operator==(const Removal&, const Removal&) = default;
+};
+
+// In the trash a topic can be read; whatever would change it is kReadOnly, but what is open for appending goes on.
 class Topic {
 public:
     virtual ~Topic() = default;
 
-    virtual const std::string& name() const = 0;
+    // In the trash it can be another one than it was before. Changes when it is moved there, and back.
+    virtual std::string name() const = 0;
+    // None where it is not in the trash.
+    virtual std::optional<Removal> removal() const = 0;
     // Below 2^38, unique in the store, kept for the topic's life; for building inode numbers.
     virtual std::uint64_t id() const = 0;
 
@@ -391,6 +408,25 @@ public:
     // Only a topic without records: else kNotEmpty; kBusy where somebody has a partition's append_file() open for
     // writing, or open_writer(), or a reader of a group. Its groups go with it. Durable on return.
     virtual Result<void> remove_topic(std::string_view name) = 0;
+
+    // The trash. Whatever happens at any moment, a topic is whole where it was, or whole where it goes; purging takes
+    // all of it, and is finished by the next start if need be.
+
+    // Names in order, and what is there by such a name; kNotFound.
+    virtual std::vector<std::string> trash_names() const = 0;
+    virtual Result<std::shared_ptr<Topic>> trashed_topic(std::string_view name) const = 0;
+    // Moves a topic to the trash, where it is called `trash_name`. Who has it open goes on: reads to its end, where
+    // waiting ends; appends, which are there when it is brought back. It keeps its id. Purged once trash.retention.ms
+    // are over, by the system clock as far as that is believed (base/believed_time.h), and nobody has it open for
+    // appending. Durable on return; on an error it is where it was. kNotFound; kExists, where the trash has that name;
+    // kInvalid, kNameTooLong.
+    virtual Result<void> delete_topic(std::string_view name, std::string_view trash_name) = 0;
+    // Moves it back, with its settings and groups, and calls it `name`. Durable on return; on an error it is where it
+    // was. kNotFound; kExists; kInvalid, kNameTooLong.
+    virtual Result<void> undelete_topic(std::string_view trash_name, std::string_view name) = 0;
+    // Removes it for good. Who still reads it gets errors. kNotFound; kBusy where somebody has it open for appending.
+    // When this returns it is gone for ever, also where its files could not all be removed yet.
+    virtual Result<void> purge_topic(std::string_view trash_name) = 0;
 
     // Of the root of the tree.
     virtual Attributes attributes() const = 0;

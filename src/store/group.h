@@ -96,6 +96,9 @@ public:
     // Takes nothing more, for that reason; false, and nothing is done, where it has readers and `if_unused`.
     bool retire(std::string reason, bool if_unused);
     void reinstate();
+    // Who waits is told that his topic is in the trash; and back from there it counts as used: nobody could use it.
+    void topic_removed();
+    void topic_brought_back();
     void set_id(std::uint32_t id) { id_ = id; }
     // Its text file could not be read at the open.
     bool has_lost_text() const { return lost_text_; }
@@ -145,6 +148,7 @@ private:
     std::string text() const;
     Result<void> save();
     bool is_saved() const;
+    Result<void> check_topic() const;
 
     // group_commits.cpp
     Result<void> check_locked(const char* operation) const;

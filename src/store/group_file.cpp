@@ -190,7 +190,13 @@ Attributes StoredGroup::attributes() const {
     return attributes_;
 }
 
+Result<void> StoredGroup::check_topic() const {
+    const auto topic = topic_.lock();
+    return topic ? topic->check_changes("change a group of") : Result<void>{};
+}
+
 Result<void> StoredGroup::change_attributes(const AttributesChange& change) {
+    TOPICFS_TRY(check_topic());
     const std::scoped_lock changes(changes_mutex_);
     Attributes before;
     {
@@ -212,6 +218,7 @@ GroupSettings StoredGroup::settings() const {
 }
 
 Result<void> StoredGroup::set(std::string_view key, std::string_view value) {
+    TOPICFS_TRY(check_topic());
     const std::scoped_lock changes(changes_mutex_);
     GroupSettings before;
     {
@@ -263,6 +270,19 @@ bool StoredGroup::retire(std::string reason, bool if_unused) {
         add_waiters(*reader, tells);
     }
     return true;
+}
+
+void StoredGroup::topic_removed() {
+    Tells tells;
+    const std::scoped_lock lock(mutex_);
+    for (const StoredGroupReader* const reader : readers_) {
+        add_waiters(*reader, tells);
+    }
+}
+
+void StoredGroup::topic_brought_back() {
+    const std::scoped_lock lock(mutex_);
+    last_use_ = std::max(last_use_, env_.clock.now());
 }
 
 void StoredGroup::reinstate() {

@@ -356,7 +356,7 @@ Result<GroupReader::Readiness> StoredGroupReader::readiness_in_call() {
     {
         const std::scoped_lock lock(group_->mutex_);
         const auto topic = group_->topic_.lock();
-        readiness.is_over = !group_->retired_.empty() || !topic ||
+        readiness.is_over = !group_->retired_.empty() || !topic || topic->removal() ||
                             (!owned_.empty() && group_->parts_[owned_[0]].partition->is_removed());
         if (const auto usable = check_locked(); !usable) {
             readiness.is_ready = true;

@@ -1,16 +1,18 @@
 // A store in a directory: what open_store() of topicfs/store.h gives, with the seams that tests need.
 //
 // Files: `store` (format version and id, written once), `lock` (flock'd by the owner), `state` (boot id, clean end or
-// not, owner of the root, default settings), `topics/`. Threads: any; members say what they wait for.
+// not, owner of the root, default settings), `topics/`, `trash/`. Threads: any; members say what they wait for.
 #pragma once
 
+#include "base/believed_time.h"
 #include "base/clock.h"
-#include "io/file_system.h"
+#include "io/movable_directories.h"
 #include "log/batch_cache.h"
 #include "store/group_keeper.h"
 #include "store/maintenance.h"
 #include "store/status.h"
 #include "store/topic.h"
+#include "store/trash_keeper.h"
 
 #include <topicfs/store.h>
 
@@ -46,6 +48,11 @@ public:
     Result<std::shared_ptr<Topic>> create_topic(std::string_view name, const Attributes& attributes,
                                                 const TopicSettings& settings) override;
     Result<void> remove_topic(std::string_view name) override;
+    std::vector<std::string> trash_names() const override;
+    Result<std::shared_ptr<Topic>> trashed_topic(std::string_view name) const override;
+    Result<void> delete_topic(std::string_view name, std::string_view trash_name) override;
+    Result<void> undelete_topic(std::string_view trash_name, std::string_view name) override;
+    Result<void> purge_topic(std::string_view trash_name) override;
     Attributes attributes() const override;
     Result<void> change_attributes(const AttributesChange& change) override;
     TopicSettings default_settings() const override;
@@ -58,7 +65,7 @@ public:
     Result<void> close() override;
 
     // Without maintenance threads: seals what is due (or all) and makes a checkpoint; groups' commits become durable,
-    // their readers expire, unused ones are dropped.
+    // their readers expire, unused ones are dropped; the trash is looked through.
     Result<void> maintain(bool seal_all);
 
 private:
@@ -74,25 +81,39 @@ private:
     Result<void> change_state(T& part, const char* operation, std::string_view what,
                               const std::function<Result<void>(T&)>& change);
     Result<void> overwrite_state(const std::string& content);
-    Result<void> load_topics();
-    Result<void> remove_leftovers();
+    using Topics = std::map<std::string, std::shared_ptr<StoredTopic>, std::less<>>;
+    Result<void> load_topics(const char* directory, Topics& topics);
+    Result<std::shared_ptr<StoredTopic>> open_topic(const char* directory, std::string_view name, bool power_was_cut);
+    Result<void> remove_leftovers(const char* directory);
     Result<void> remove_group_leftovers(const std::string& groups);
     Result<void> remove_tree(const std::string& path);
     Result<void> check_changes_locked(const char* operation, std::string_view what) const;
     Error refusal(ErrorCode code, std::string detail) const;
     std::vector<std::shared_ptr<StoredTopic>> topics() const;
+    std::vector<std::shared_ptr<StoredTopic>> trashed() const;
+    std::vector<std::shared_ptr<StoredTopic>> all_topics() const;  // of both
     Maintenance::Partitions partition_logs() const;
     Result<StoreFacts> facts() const;
     GroupWork* group_work();
     void keep_groups();
     Result<std::uint64_t> new_topic_id_locked() const;
+    // store_trash.cpp
+    Result<std::shared_ptr<StoredTopic>> find_locked(const Topics& topics, const char* operation,
+                                                     std::string_view name) const;
+    Result<void> make_trash();
+    Result<void> move_topic(const StoredTopic& topic, const std::string& from, const std::string& to);
+    void note_change_of_root_locked();
+    std::int64_t keep_trash();
 
     StoreEnvironment environment_;
     const StoreOptions options_;
     FileSystem& fs_;
+    MovableDirectories directories_{fs_};  // what topics see
     BatchCache cache_{StoreSettings{}.read_cache_bytes};
     Maintenance maintenance_;
     GroupKeeper group_keeper_;
+    TrashKeeper trash_keeper_;
+    BelievedTime believed_time_;  // by the thread of trash_keeper_, or by maintain()
     ReadAhead read_ahead_;
     SealBacklog seal_backlog_;
     PartitionEnvironment partitions_;
@@ -101,7 +122,8 @@ private:
     bool power_was_cut_ = false;
 
     mutable std::mutex mutex_;  // guards what follows; not held across I/O
-    std::map<std::string, std::shared_ptr<StoredTopic>, std::less<>> topics_;
+    Topics topics_;
+    Topics trash_;
     Attributes attributes_;
     TopicSettings defaults_;
     StoreSettings store_settings_;

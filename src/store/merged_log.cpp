@@ -123,6 +123,10 @@ bool MergedLog::is_removed() const {
     return !partitions_.empty() && partitions_.front()->is_removed();
 }
 
+bool MergedLog::is_all_settled() const {
+    return std::all_of(all_settled_at_.begin(), all_settled_at_.end(), [](const auto& end) { return end.has_value(); });
+}
+
 MergedState MergedLog::start() const {
     MergedState state;
     for (std::size_t i = 0; i < partitions_.size(); ++i) {

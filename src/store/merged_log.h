@@ -75,8 +75,10 @@ public:
     // The clock at the last look().
     TimestampMs looked_at() const { return looked_at_; }
     bool is_read_only() const { return read_only_; }
-    // The topic was removed: nothing will be there any more.
+    // The topic was removed: there is nothing to wait for.
     bool is_removed() const;
+    // By the last look: nothing whole lies behind what is settled.
+    bool is_all_settled() const;
 
     const std::vector<std::shared_ptr<Partition>>& partitions() const { return partitions_; }
     // Called with each partition that is found to have been added.

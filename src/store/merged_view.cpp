@@ -133,6 +133,7 @@ Result<bool> MergedView::decide(Bound& bound) {
 
 // TO is decided before FROM: so a FROM that is not lies behind a TO that is.
 Result<void> MergedView::look_locked() {
+    const bool is_removed = log_.is_removed();  // Before the look: what came before that is still read.
     TOPICFS_TRY(log_.look());
     const bool to_needs_from = to_ && std::holds_alternative<ViewAfterFrom>(*to_);
     bool to_decided = false;
@@ -152,10 +153,15 @@ Result<void> MergedView::look_locked() {
         }
         limit_ = std::move(limit);
     }
-    extent_.is_complete = to_decided || log_.is_read_only() || log_.is_removed();
+    is_final_ = to_decided || log_.is_read_only();
+    extent_.is_complete = is_final_ || (is_removed && log_.is_all_settled());
     extent_.ask_again_at = std::nullopt;
     if (!extent_.is_complete) {
         extent_.ask_again_at = log_.ask_again_at();
+        if (is_removed) {  // It ends soon, and nobody may tell of it.
+            const TimestampMs at = log_.looked_at() + kAskAgainMs;
+            extent_.ask_again_at = std::min(extent_.ask_again_at.value_or(at), at);
+        }
         const auto* const to_time = to_ ? std::get_if<TimestampMs>(&*to_) : nullptr;
         if (to_time != nullptr) {
             const TimestampMs at = std::max(*to_time, log_.looked_at() + kAskAgainMs);
@@ -167,7 +173,7 @@ Result<void> MergedView::look_locked() {
 
 Result<LogView::Extent> MergedView::extent() {
     const std::scoped_lock lock(mutex_);
-    if (!extent_.is_complete) {
+    if (!is_final_) {
         TOPICFS_TRY(look_locked());
     }
     return extent_;
@@ -178,7 +184,7 @@ Result<ByteView> MergedView::view(std::uint64_t offset, std::size_t bytes_max) {
     {
         const std::scoped_lock lock(mutex_);
         const bool is_known = offset < extent_.bytes && bytes_max <= extent_.bytes - offset;
-        if (!is_known && !extent_.is_complete) {
+        if (!is_known && !is_final_) {
             TOPICFS_TRY(look_locked());
         }
         if (offset >= extent_.bytes) {
@@ -227,7 +233,7 @@ void MergedView::remember(Place place) {
 Result<std::vector<LogView::Chunk>> MergedView::describe(std::uint64_t offset, std::size_t count_max) {
     const std::scoped_lock lock(mutex_);
     std::vector<Chunk> chunks;
-    if (offset >= extent_.bytes && !extent_.is_complete) {
+    if (offset >= extent_.bytes && !is_final_) {
         TOPICFS_TRY(look_locked());
     }
     if (offset >= extent_.bytes) {

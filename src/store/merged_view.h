@@ -78,6 +78,7 @@ private:
     std::optional<Bound> to_;  // none: all that is settled, whatever that is
     MergedState limit_;        // where it ends at present; by the last look, as is extent_
     Extent extent_;
+    bool is_final_ = false;      // nothing changes any more; a topic that was removed can be brought back
     std::vector<Place> places_;  // most recent last
     std::vector<std::shared_ptr<GrowthWaiter>> waiters_;
 };

@@ -62,8 +62,9 @@ Result<PartitionView::Range> PartitionView::range() {
 }
 
 Result<LogView::Extent> PartitionView::extent() {
+    const bool is_removed = partition_->is_removed();  // Before the end: what came before that is still read.
     TOPICFS_TRY_ASSIGN(const Range now, range());
-    Extent extent{now.bytes(), now.is_complete || partition_->is_removed(), now.to_time};
+    Extent extent{now.bytes(), now.is_complete || is_removed, now.to_time};
     if (now.bytes() > 0) {
         auto time = partition_->time_of(Position{now.to.value - 1});
         if (time) {

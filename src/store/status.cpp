@@ -107,6 +107,12 @@ void write_group(JsonWriter& json, StoredGroup& group) {
     json.end_array().member("lag", lag).end_object();
 }
 
+void write_removal(JsonWriter& json, const StoredTopic& topic) {
+    if (const auto removal = topic.removal()) {
+        json.member("removed_name", std::string_view(removal->name)).member("removed_ms", removal->time.value);
+    }
+}
+
 }  // namespace
 
 void TopicFigures::add(const TopicFigures& other) {
@@ -137,10 +143,32 @@ Result<TopicFigures> figures_of(const StoredTopic& topic) {
     return figures;
 }
 
+namespace {
+
+Result<void> write_topics(JsonWriter& json, const std::vector<std::shared_ptr<StoredTopic>>& topics,
+                          TopicFigures& sums) {
+    json.begin_array();
+    for (const auto& topic : topics) {
+        TOPICFS_TRY_ASSIGN(const TopicFigures figures, figures_of(*topic));
+        sums.add(figures);
+        json.begin_object()
+            .member("topic", std::string_view(topic->name()))
+            .member("partitions", std::uint64_t{figures.partitions.size()});
+        write_removal(json, *topic);
+        write_sums(json, figures);
+        json.end_object();
+    }
+    json.end_array();
+    return {};
+}
+
+}  // namespace
+
 Result<std::string> topic_status_json(const StoredTopic& topic) {
     JsonWriter json(JsonWriter::Style::kIndented);
     TOPICFS_TRY_ASSIGN(const TopicFigures figures, figures_of(topic));
     json.begin_object().member("topic", std::string_view(topic.name()));
+    write_removal(json, topic);
     json.key("partitions").begin_array();
     for (std::size_t number = 0; number < figures.partitions.size(); ++number) {
         write_partition(json, number, figures.partitions[number]);
@@ -182,17 +210,10 @@ Result<std::string> store_status_json(const StoreFacts& facts, std::span<const S
     for (const StatusFact& fact : more) {
         json.key(fact.key).raw(fact.json);
     }
-    json.key("topics").begin_array();
-    for (const auto& topic : facts.topics) {
-        TOPICFS_TRY_ASSIGN(const TopicFigures figures, figures_of(*topic));
-        sums.add(figures);
-        json.begin_object()
-            .member("topic", std::string_view(topic->name()))
-            .member("partitions", std::uint64_t{figures.partitions.size()});
-        write_sums(json, figures);
-        json.end_object();
-    }
-    json.end_array();
+    json.key("topics");
+    TOPICFS_TRY(write_topics(json, facts.topics, sums));
+    json.key("trash");
+    TOPICFS_TRY(write_topics(json, facts.trash, sums));
     write_sums(json, sums);
     json.end_object();
     return json.text() + "\n";

@@ -24,6 +24,7 @@ struct StoreFacts {
     unsigned format_version = 1;
     FileSystemSpace space;
     std::vector<std::shared_ptr<StoredTopic>> topics;
+    std::vector<std::shared_ptr<StoredTopic>> trash;
     BatchCache::Counts cache;
     std::uint64_t cache_bytes = 0;
     std::uint64_t cache_bytes_max = 0;

@@ -37,7 +37,8 @@ LocalStore::LocalStore(StoreEnvironment environment, const StoreOptions& options
                        return store_settings_.log_retention_check_interval_ms;
                    }),
       group_keeper_(*environment_.clock, [this] { keep_groups(); }),
-      partitions_{fs_,
+      trash_keeper_([this] { return keep_trash(); }),
+      partitions_{directories_,
                   *environment_.clock,
                   cache_,
                   options.maintenance && !options.read_only ? &maintenance_ : nullptr,
@@ -69,9 +70,20 @@ std::vector<std::shared_ptr<StoredTopic>> LocalStore::topics() const {
     return all;
 }
 
+std::vector<std::shared_ptr<StoredTopic>> LocalStore::all_topics() const {
+    const std::scoped_lock lock(mutex_);  // At one moment: one that is moved is there once.
+    std::vector<std::shared_ptr<StoredTopic>> all;
+    for (const Topics* const some : {&topics_, &trash_}) {
+        for (const auto& [name, topic] : *some) {
+            all.push_back(topic);
+        }
+    }
+    return all;
+}
+
 Maintenance::Partitions LocalStore::partition_logs() const {
     Maintenance::Partitions logs;
-    for (const auto& topic : topics()) {
+    for (const auto& topic : all_topics()) {
         for (const auto& partition : topic->partitions()) {
             logs.push_back(partition->log());
         }
@@ -108,7 +120,9 @@ Result<std::uint64_t> LocalStore::new_topic_id_locked() const {
     std::uniform_int_distribution<std::uint64_t> any(1, kTopicIdsEnd - 1);
     for (;;) {
         const std::uint64_t id = any(random);
-        if (std::none_of(topics_.begin(), topics_.end(), [&](const auto& topic) { return topic.second->id() == id; })) {
+        const auto has_id = [&](const auto& topic) { return topic.second->id() == id; };
+        if (std::none_of(topics_.begin(), topics_.end(), has_id) &&
+            std::none_of(trash_.begin(), trash_.end(), has_id)) {
             return id;
         }
     }
@@ -137,7 +151,7 @@ Result<std::shared_ptr<Topic>> LocalStore::create_topic(std::string_view name, c
     if (made) {
         made = sync_directory(fs_, kTopicsDirectory);
         if (made) {
-            opened = StoredTopic::open(partitions_, std::string(name), false, group_work());
+            opened = open_topic(kTopicsDirectory, name, false);
         }
         if (!made || !opened) {
             (void)fs_.rename(directory, unfinished).has_value();  // So that it can be made again.
@@ -149,7 +163,7 @@ Result<std::shared_ptr<Topic>> LocalStore::create_topic(std::string_view name, c
     }
     const std::scoped_lock lock(mutex_);
     topics_.emplace(name, *opened);
-    attributes_.mtime_ns = attributes_.ctime_ns = environment_.clock->now().value * 1'000'000;
+    note_change_of_root_locked();
     return std::shared_ptr<Topic>(std::move(opened).value());
 }
 
@@ -158,26 +172,21 @@ Result<void> LocalStore::remove_topic(std::string_view name) {
     std::shared_ptr<StoredTopic> topic;
     {
         const std::scoped_lock lock(mutex_);
-        TOPICFS_TRY(check_changes_locked("remove", name));
-        const auto found = topics_.find(name);
-        if (found == topics_.end()) {
-            return make_error(ErrorCode::kNotFound, "remove", std::string(name), "there is no such topic");
-        }
-        topic = found->second;
+        TOPICFS_TRY_ASSIGN(topic, find_locked(topics_, "remove", name));
     }
     TOPICFS_TRY_ASSIGN(const bool was_empty, topic->retire_if_empty());
     if (!was_empty) {
         return make_error(ErrorCode::kNotEmpty, "remove", std::string(name), "it has records");
     }
     const std::string gone = std::string(kTopicsDirectory) + "/" + kUnfinishedPrefix + std::to_string(topic->id());
-    if (auto renamed = fs_.rename(std::string(kTopicsDirectory) + "/" + std::string(name), gone); !renamed) {
+    if (auto renamed = directories_.move(topic->directory(), gone); !renamed) {
         topic->reinstate();
         return renamed;
     }
     {
         const std::scoped_lock lock(mutex_);
         topics_.erase(topics_.find(name));
-        attributes_.mtime_ns = attributes_.ctime_ns = environment_.clock->now().value * 1'000'000;
+        note_change_of_root_locked();
     }
     topic->removed();
     TOPICFS_TRY(sync_directory(fs_, kTopicsDirectory));
@@ -246,6 +255,7 @@ Result<std::string> LocalStore::store_setting(std::string_view key) const {
 Result<void> LocalStore::set_store_setting(std::string_view key, std::string_view value) {
     auto saved = change_state<StoreSettings>(
         store_settings_, "set", key, [&](StoreSettings& settings) { return set_setting(settings, key, value); });
+    trash_keeper_.wake();
     const std::scoped_lock lock(mutex_);
     cache_.set_bytes_max(store_settings_.read_cache_bytes);
     if (key == "log.retention.check.interval.ms") {
@@ -267,12 +277,17 @@ Result<StoreFacts> LocalStore::facts() const {
         const std::scoped_lock lock(mutex_);
         facts.cache_bytes_max = store_settings_.read_cache_bytes;
     }
+    facts.trash = trashed();
     // The topics' directories count with the topics.
-    facts.other_disk_bytes = disk_use(fs_, "", [](const std::string& name) { return name == kTopicsDirectory; });
-    facts.other_disk_bytes += disk_use(fs_, kTopicsDirectory, [&](const std::string& name) {
-        return std::any_of(facts.topics.begin(), facts.topics.end(),
-                           [&](const auto& topic) { return topic->name() == name; });
-    });
+    facts.other_disk_bytes = disk_use(
+        fs_, "", [](const std::string& name) { return name == kTopicsDirectory || name == kTrashDirectory; });
+    const auto add_beside = [&](const char* directory, const std::vector<std::shared_ptr<StoredTopic>>& topics) {
+        facts.other_disk_bytes += disk_use(fs_, directory, [&](const std::string& name) {
+            return std::any_of(topics.begin(), topics.end(), [&](const auto& topic) { return topic->name() == name; });
+        });
+    };
+    add_beside(kTopicsDirectory, facts.topics);
+    add_beside(kTrashDirectory, facts.trash);
     return facts;
 }
 
@@ -297,16 +312,18 @@ Result<void> LocalStore::maintain(bool seal_all) {
     for (const auto& log : logs) {
         TOPICFS_TRY(log->give_back_due());
     }
-    for (const auto& topic : topics()) {
+    for (const auto& topic : all_topics()) {
         for (const auto& group : topic->groups()) {
             group->keep();
         }
     }
     keep_groups();
+    keep_trash();
     return {};
 }
 
 Result<void> LocalStore::close() {
+    trash_keeper_.stop();  // It makes changes.
     const std::scoped_lock changes(changes_mutex_);
     {
         const std::scoped_lock lock(mutex_);
@@ -320,7 +337,7 @@ Result<void> LocalStore::close() {
     maintenance_.stop();
     group_keeper_.stop();
     bool clean = true;
-    for (const auto& topic : topics()) {
+    for (const auto& topic : all_topics()) {
         clean = topic->close_groups("the store is closed").has_value() && clean;
     }
     const Maintenance::Partitions logs = partition_logs();
@@ -344,7 +361,7 @@ Result<void> LocalStore::close() {
             clean = false;
         }
     }
-    for (const auto& topic : topics()) {
+    for (const auto& topic : all_topics()) {
         topic->retire("the store is closed");
         const auto settled = topic->settle_writers();
         clean = clean && settled && *settled;

@@ -50,6 +50,15 @@ Result<void> make_data_directory(const std::string& directory) {
     return {};
 }
 
+// What is in a directory of the store; nothing where that is missing, as the trash was in stores of earlier versions.
+Result<std::vector<DirectoryEntry>> list_directory(FileSystem& fs, const char* directory) {
+    auto entries = fs.list(directory);
+    if (!entries && directory == std::string_view(kTrashDirectory) && is_errno(entries.error(), ENOENT)) {
+        return std::vector<DirectoryEntry>();
+    }
+    return entries;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Store>> open_store(const std::string& directory, const StoreOptions& options) {
@@ -110,21 +119,27 @@ Result<void> LocalStore::open_or_create() {
     }
     TOPICFS_TRY(load_state());
     if (!options_.read_only) {
-        TOPICFS_TRY(remove_leftovers());
+        TOPICFS_TRY(remove_leftovers(kTopicsDirectory));
+        TOPICFS_TRY(remove_leftovers(kTrashDirectory));
     }
-    TOPICFS_TRY(load_topics());
+    TOPICFS_TRY(load_topics(kTopicsDirectory, topics_));
+    TOPICFS_TRY(load_topics(kTrashDirectory, trash_));
     if (options_.read_only) {
         return {};
     }
     // From here on an end without close() under another boot id is a power cut.
     TOPICFS_TRY(save_state(false));
-    for (const auto& topic : topics()) {
+    for (const auto& topic : all_topics()) {
         topic->write_unfinished_lines(power_was_cut_);
+    }
+    for (const auto& topic : trashed()) {
+        topic->keep_removal();
     }
     if (options_.maintenance) {
         TOPICFS_TRY(maintenance_.start());
         read_ahead_.start();
         group_keeper_.start();
+        trash_keeper_.start();
     }
     return {};
 }
@@ -142,7 +157,7 @@ Result<bool> LocalStore::is_ours() {
                                           ? std::string_view(entry.name).substr(0, entry.name.rfind('.'))
                                           : std::string_view(entry.name);
         const bool harmless = name == "lost+found" || name == kLockFileName || name == kStoreFileName ||
-                              name == kStateFileName || name == kTopicsDirectory;
+                              name == kStateFileName || name == kTopicsDirectory || name == kTrashDirectory;
         if (!harmless) {
             stranger = entry.name;
         }
@@ -182,8 +197,10 @@ Result<void> LocalStore::take_lock() {
 }
 
 Result<void> LocalStore::create_files() {
-    if (auto made = fs_.make_directory(kTopicsDirectory); !made && !is_errno(made.error(), EEXIST)) {
-        return made;
+    for (const char* const directory : {kTopicsDirectory, kTrashDirectory}) {
+        if (auto made = fs_.make_directory(directory); !made && !is_errno(made.error(), EEXIST)) {
+            return made;
+        }
     }
     attributes_.uid = geteuid();
     attributes_.gid = getegid();
@@ -281,24 +298,32 @@ Result<void> LocalStore::overwrite_state(const std::string& content) {
     return fs_.fsync(file);
 }
 
-Result<void> LocalStore::load_topics() {
-    TOPICFS_TRY_ASSIGN(const std::vector<DirectoryEntry> entries, fs_.list(kTopicsDirectory));
+Result<std::shared_ptr<StoredTopic>> LocalStore::open_topic(const char* directory, std::string_view name,
+                                                            bool power_was_cut) {
+    PartitionEnvironment environment = partitions_;
+    environment.directory_name = directories_.name(std::string(directory) + "/" + std::string(name));
+    return StoredTopic::open(environment, std::string(name), *environment.directory_name, power_was_cut, group_work());
+}
+
+Result<void> LocalStore::load_topics(const char* directory, Topics& topics) {
+    TOPICFS_TRY_ASSIGN(const std::vector<DirectoryEntry> entries, list_directory(fs_, directory));
     for (const DirectoryEntry& entry : entries) {
+        const std::string path = std::string(directory) + "/" + entry.name;
         if (entry.name.starts_with(kUnfinishedPrefix)) {
             continue;
         }
         if (!entry.is_directory || !check_topic_name(entry.name)) {
-            log_warning(environment_.directory + "/" + kTopicsDirectory + "/" + entry.name +
-                        ": is no topic's directory and is left alone");
+            log_warning(environment_.directory + "/" + path + ": is no topic's directory and is left alone");
             continue;
         }
-        auto opened = StoredTopic::open(partitions_, entry.name, power_was_cut_, group_work());
+        auto opened = open_topic(directory, entry.name, power_was_cut_);
         if (opened) {
-            topics_.emplace(entry.name, std::move(opened).value());
+            topics.emplace(entry.name, std::move(opened).value());
         } else if (opened.error().code == ErrorCode::kDamaged || is_errno(opened.error(), EIO)) {
             // The others are served all the same, and nothing of this one is touched.
-            log_error(environment_.directory + "/" + kTopicsDirectory + "/" + entry.name +
-                      ": the topic is not served: " + opened.error().message());
+            log_error(environment_.directory + "/" + path + ": the topic is not served: " + opened.error().message());
+        } else if (options_.read_only && is_errno(opened.error(), ENOENT)) {
+            log_info(environment_.directory + "/" + path + ": was removed or moved meanwhile");
         } else {
             return std::move(opened).error();
         }
@@ -306,10 +331,10 @@ Result<void> LocalStore::load_topics() {
     return {};
 }
 
-Result<void> LocalStore::remove_leftovers() {
-    TOPICFS_TRY_ASSIGN(const std::vector<DirectoryEntry> entries, fs_.list(kTopicsDirectory));
+Result<void> LocalStore::remove_leftovers(const char* directory) {
+    TOPICFS_TRY_ASSIGN(const std::vector<DirectoryEntry> entries, list_directory(fs_, directory));
     for (const DirectoryEntry& entry : entries) {
-        const std::string path = std::string(kTopicsDirectory) + "/" + entry.name;
+        const std::string path = std::string(directory) + "/" + entry.name;
         if (entry.is_directory && entry.name.starts_with(kUnfinishedPrefix)) {
             TOPICFS_TRY(remove_tree(path));
         } else if (entry.is_directory) {

@@ -49,10 +49,10 @@ Result<void> StoredPartition::change_attributes(const AttributesChange& change) 
 StoredTopic::StoredTopic(const PartitionEnvironment& environment, std::string name, std::string directory,
                          GroupWork* group_work)
     : env_(environment),
-      name_(std::move(name)),
       directory_(std::move(directory)),
       group_work_(group_work),
-      settings_(std::make_shared<TopicSettings>()) {}
+      settings_(std::make_shared<TopicSettings>()),
+      name_(std::move(name)) {}
 
 Result<void> StoredTopic::create_files(const PartitionEnvironment& environment, const std::string& directory,
                                        std::uint64_t id, const TopicSettings& settings, const Attributes& attributes) {
@@ -80,8 +80,8 @@ Result<void> StoredTopic::create_files(const PartitionEnvironment& environment, 
 }
 
 Result<std::shared_ptr<StoredTopic>> StoredTopic::open(const PartitionEnvironment& environment, std::string name,
-                                                       bool power_was_cut, GroupWork* group_work) {
-    std::string directory = std::string(kTopicsDirectory) + "/" + name;
+                                                       std::string directory, bool power_was_cut,
+                                                       GroupWork* group_work) {
     auto topic = std::make_shared<StoredTopic>(environment, std::move(name), std::move(directory), group_work);
     TOPICFS_TRY(topic->load());
     TOPICFS_TRY_ASSIGN(const std::vector<DirectoryEntry> entries, environment.fs.list(topic->directory_));
@@ -173,7 +173,7 @@ std::vector<std::shared_ptr<StoredPartition>> StoredTopic::partitions() const {
 Result<std::shared_ptr<Partition>> StoredTopic::partition(std::uint32_t number) const {
     const std::scoped_lock lock(mutex_);
     if (number >= partitions_.size()) {
-        return make_error(ErrorCode::kNotFound, "open", name_ + "/" + std::to_string(number), "no such partition");
+        return make_error(ErrorCode::kNotFound, "open", name() + "/" + std::to_string(number), "no such partition");
     }
     return std::shared_ptr<Partition>(partitions_[number]);
 }
@@ -185,7 +185,7 @@ std::shared_ptr<StoredPartition> StoredTopic::stored_partition(std::uint32_t num
 
 Result<std::shared_ptr<Partition>> StoredTopic::add_partition(std::uint32_t number, const Attributes& attributes) {
     const std::scoped_lock changes(changes_mutex_);
-    const std::string shown = name_ + "/" + std::to_string(number);
+    const std::string shown = name() + "/" + std::to_string(number);
     const std::uint32_t count = partition_count();
     TOPICFS_TRY(check_changes("add a partition to"));
     if (number < count) {
@@ -397,12 +397,19 @@ Result<std::string> StoredTopic::status_json() {
     return topic_status_json(*this);
 }
 
-Result<void> StoredTopic::check_changes(const char* operation) const {
+Result<void> StoredTopic::check_appends(const char* operation) const {
     const std::scoped_lock lock(mutex_);
     if (env_.read_only) {
-        return make_error(ErrorCode::kReadOnly, operation, name_, "the store is open for reading only");
+        return make_error(ErrorCode::kReadOnly, operation, name(), "the store is open for reading only");
     }
-    return retired_.empty() ? Result<void>{} : make_error(ErrorCode::kReadOnly, operation, name_, retired_);
+    return retired_.empty() ? Result<void>{} : make_error(ErrorCode::kReadOnly, operation, name(), retired_);
+}
+
+Result<void> StoredTopic::check_changes(const char* operation) const {
+    TOPICFS_TRY(check_appends(operation));
+    const std::scoped_lock lock(mutex_);
+    return removal_ ? make_error(ErrorCode::kReadOnly, operation, name(), "it is in the trash; bring it back first")
+                    : Result<void>{};
 }
 
 void StoredTopic::retire(std::string reason) {
@@ -442,11 +449,11 @@ Result<bool> StoredTopic::retire_if_empty() {
 
 Result<bool> StoredTopic::retire_partitions_if_empty() {
     if (writers_ > 0) {
-        return make_error(ErrorCode::kBusy, "remove", name_, "somebody has it open for appending");
+        return make_error(ErrorCode::kBusy, "remove", name(), "somebody has it open for appending");
     }
     for (const auto& group : groups()) {
         if (group->is_in_use()) {
-            return make_error(ErrorCode::kBusy, "remove", name_, "group " + group->name() + " has a reader");
+            return make_error(ErrorCode::kBusy, "remove", name(), "group " + group->name() + " has a reader");
         }
     }
     const auto all = partitions();

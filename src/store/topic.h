@@ -15,6 +15,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
 #include <string>
 #include <vector>
@@ -22,6 +23,7 @@
 namespace topicfs {
 
 inline constexpr const char* kTopicsDirectory = "topics";
+inline constexpr const char* kTrashDirectory = "trash";
 inline constexpr const char* kTopicFileName = "topic";
 inline constexpr unsigned kTopicFileVersion = 1;
 // Topics that are being made or removed have a name that no topic can have.
@@ -60,6 +62,7 @@ public:
     void start_waiting(const std::shared_ptr<GrowthWaiter>& waiter) override { log_->start_waiting(waiter); }
     void stop_waiting(const std::shared_ptr<GrowthWaiter>& waiter) override { log_->stop_waiting(waiter); }
     bool is_removed() const override { return log_->is_removed(); }
+    Result<std::shared_ptr<const void>> open_for_append() override;
     Attributes attributes() const override;
     Result<void> change_attributes(const AttributesChange& change) override;
     std::uint64_t disk_bytes() const override { return log_->disk_bytes(); }
@@ -94,15 +97,17 @@ public:
     // directory's own name.
     static Result<void> create_files(const PartitionEnvironment& environment, const std::string& directory,
                                      std::uint64_t id, const TopicSettings& settings, const Attributes& attributes);
-    // Opens topics/NAME. A damaged `topic` file is replaced in memory by defaults that let nobody but the daemon's user
-    // in.
+    // Opens what is in `directory`, topics/NAME or trash/NAME, or whatever the environment's file system knows that by.
+    // A damaged `topic` file is replaced in memory by defaults that let nobody but the daemon's user in.
     static Result<std::shared_ptr<StoredTopic>> open(const PartitionEnvironment& environment, std::string name,
-                                                     bool power_was_cut, GroupWork* group_work = nullptr);
+                                                     std::string directory, bool power_was_cut,
+                                                     GroupWork* group_work = nullptr);
 
     StoredTopic(const PartitionEnvironment& environment, std::string name, std::string directory,
                 GroupWork* group_work = nullptr);
 
-    const std::string& name() const override { return name_; }
+    std::string name() const override;
+    std::optional<Removal> removal() const override;
     std::uint64_t id() const override { return id_; }
     std::uint32_t partition_count() const override;
     Result<std::shared_ptr<Partition>> partition(std::uint32_t number) const override;
@@ -131,7 +136,8 @@ public:
     Result<bool> settle_writers();
     // What follows is the writers'. While a use is held the topic is not retired.
     std::shared_lock<std::shared_mutex> use() const { return std::shared_lock(use_mutex_); }
-    Result<void> check_changes(const char* operation) const;
+    Result<void> check_appends(const char* operation) const;  // kReadOnly where nothing at all is taken any more
+    Result<void> check_changes(const char* operation) const;  // or where it is in the trash
     std::shared_ptr<StoredPartition> stored_partition(std::uint32_t number) const;  // null where there is none
     std::uint32_t next_sticky() { return next_sticky_++; }
     void writer_gone() { --writers_; }
@@ -143,6 +149,24 @@ public:
     void keep_groups(std::int64_t retention_ms);
     // They take nothing more; what they have is durable.
     Result<void> close_groups(const std::string& reason);
+
+    // What follows is in topic_trash.cpp.
+    // As the file system of the topic knows it.
+    const std::string& directory() const { return directory_; }
+    // Before it is moved to the trash, and cancelled where that fails: nothing new is opened for changing it. When and
+    // as what it is removed is durable when this returns, but on a full disk, where keep_removal() does it later.
+    Result<void> begin_removal(Removal removal);
+    void cancel_removal();
+    // It is in the trash, under that name: who waits for growth is told.
+    void trashed(const std::string& name);
+    // It is back in its place, or in another one.
+    void brought_back(const std::string& name);
+    void keep_removal();
+    // Whether somebody has it open for appending, also beside this process.
+    Result<bool> has_writers();
+    Result<std::shared_ptr<const void>> open_for_append();
+    // Takes nothing any more; its files may go.
+    void purged();
 
     // Takes no appends any more, if it has no records. kBusy where somebody appends to it or consumes it as a whole.
     Result<bool> retire_if_empty();
@@ -175,13 +199,16 @@ private:
     void remove_group_files(const std::string& directory);
     Result<void> remove_group_locked(std::string_view name);
 
+    bool is_from_trash() const;
+    void load_removal(const TextFile* file);
+
     const PartitionEnvironment env_;
-    const std::string name_;
     const std::string directory_;
     GroupWork* const group_work_;
 
     mutable std::shared_mutex use_mutex_;  // held by writers over each call; taken before mutex_
     std::atomic<std::uint32_t> writers_{0};
+    std::atomic<std::uint32_t> appenders_{0};  // what open_for_append() gave
     std::atomic<std::uint64_t> next_writer_{1};
     std::atomic<std::uint32_t> next_sticky_{0};
     bool has_leftovers_ = false;  // unfinished lines that could not be written at the start
@@ -195,6 +222,13 @@ private:
     std::vector<StoredAttributes> partition_attributes_;
     std::map<std::string, std::shared_ptr<StoredGroup>, std::less<>> groups_;
     std::string retired_;  // why it takes no changes; empty where it does
+    std::optional<Removal> removal_;
+    // What the topic's file says of a removal, also of one that is over.
+    std::optional<Removal> stored_removal_;
+    bool keeps_no_removal_ = false;  // the topic's file is damaged, and stays as it is
+
+    mutable std::mutex name_mutex_;  // of the name alone; taken last
+    std::string name_;
 };
 
 // Applies `change` at `now_ns`.

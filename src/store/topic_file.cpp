@@ -14,6 +14,9 @@ namespace topicfs {
 
 namespace {
 
+constexpr const char* kRemovedNameKey = "removed.name";
+constexpr const char* kRemovedTimeKey = "removed.time";
+
 std::string partition_key(std::uint32_t number) {
     return "partition." + std::to_string(number);
 }
@@ -92,6 +95,7 @@ Result<void> StoredTopic::load() {
     if (!file && file.error().code == ErrorCode::kNewerFormat) {
         return std::move(file).error();
     }
+    load_removal(file ? &*file : nullptr);
     if (file) {
         take_over(*file);
         return {};
@@ -100,7 +104,8 @@ Result<void> StoredTopic::load() {
               "; the records are there, but owner, modes and settings are lost: only the daemon's user may enter");
     attributes_ = {geteuid(), getegid(), 0700, 0, 0, 0};
     // The same at each start, until it is written with the next change.
-    id_ = std::uint64_t{1} + crc32c(std::as_bytes(std::span(name_)));
+    const std::string shown = is_from_trash() ? std::string(kTrashDirectory) + "/" + name() : name();
+    id_ = std::uint64_t{1} + crc32c(std::as_bytes(std::span(shown)));
     return {};
 }
 
@@ -135,6 +140,10 @@ TextFile StoredTopic::to_text() const {
     file.values["id"] = std::to_string(id_);
     file.values["attributes"] = encode_attributes(attributes_);
     encode_settings(*settings_, file);
+    if (removal_) {
+        file.values[kRemovedNameKey] = removal_->name;
+        file.values[kRemovedTimeKey] = std::to_string(removal_->time.value);
+    }
     for (std::uint32_t number = 0; number < partition_attributes_.size(); ++number) {
         const StoredAttributes& stored = partition_attributes_[number];
         file.values[partition_key(number)] =
@@ -143,9 +152,40 @@ TextFile StoredTopic::to_text() const {
     return file;
 }
 
+bool StoredTopic::is_from_trash() const {
+    return directory_.starts_with(std::string(kTrashDirectory) + "/");
+}
+
+// At a start. What is in the trash without a time gets the present one; elsewhere such keys are left from a removal
+// that was not carried out, or is over.
+void StoredTopic::load_removal(const TextFile* file) {
+    keeps_no_removal_ = file == nullptr;
+    const auto value = [&](const char* key) {
+        const bool is_there = file != nullptr && file->values.contains(key);
+        return is_there ? file->values.at(key) : std::string();
+    };
+    if (const auto time = parse_signed(value(kRemovedTimeKey))) {
+        stored_removal_ = Removal{value(kRemovedNameKey), TimestampMs{*time}};
+    }
+    if (is_from_trash()) {
+        removal_ = stored_removal_.value_or(Removal{name(), env_.clock.now()});
+    }
+}
+
 // Under changes_mutex_, or before anybody else is there.
 Result<void> StoredTopic::save() {
-    return replace_file(env_.fs, directory_ + "/" + kTopicFileName, text());
+    std::optional<Removal> removal;
+    std::string content;
+    {
+        const std::scoped_lock lock(mutex_);
+        removal = removal_;
+        content = encode_text_file(to_text());
+    }
+    TOPICFS_TRY(replace_file(env_.fs, directory_ + "/" + kTopicFileName, content));
+    const std::scoped_lock lock(mutex_);
+    stored_removal_ = std::move(removal);
+    keeps_no_removal_ = false;
+    return {};
 }
 
 std::string StoredTopic::text() const {

@@ -55,7 +55,7 @@ Result<std::shared_ptr<Group>> StoredTopic::group(std::string_view name) const {
     const std::scoped_lock lock(mutex_);
     const auto found = groups_.find(name);
     if (found == groups_.end()) {
-        return no_such_group(name_, name);
+        return no_such_group(this->name(), name);
     }
     return std::shared_ptr<Group>(found->second);
 }
@@ -109,7 +109,7 @@ Result<std::shared_ptr<Group>> StoredTopic::create_group(std::string_view name, 
     const std::scoped_lock changes(changes_mutex_);
     TOPICFS_TRY(check_changes("make a group of"));
     if (group(name)) {
-        return make_error(ErrorCode::kExists, "make group", name_ + "/.groups/" + std::string(name),
+        return make_error(ErrorCode::kExists, "make group", this->name() + "/.groups/" + std::string(name),
                           "it is there already");
     }
     FileSystem& fs = env_.fs;
@@ -174,12 +174,13 @@ Result<void> StoredTopic::remove_group_locked(std::string_view name) {
         const std::scoped_lock lock(mutex_);
         const auto found = groups_.find(name);
         if (found == groups_.end()) {
-            return no_such_group(name_, name);
+            return no_such_group(this->name(), name);
         }
         group = found->second;
     }
     if (!group->retire("the group was removed", true)) {
-        return make_error(ErrorCode::kBusy, "remove", name_ + "/.groups/" + std::string(name), "it has a reader");
+        return make_error(ErrorCode::kBusy, "remove", this->name() + "/.groups/" + std::string(name),
+                          "it has a reader");
     }
     const std::string gone = groups_directory() + "/" + kUnfinishedPrefix + std::to_string(group->id());
     if (auto renamed = env_.fs.rename(groups_directory() + "/" + std::string(name), gone); !renamed) {
@@ -203,9 +204,12 @@ void StoredTopic::keep_groups(std::int64_t retention_ms) {
             continue;
         }
         const std::scoped_lock changes(changes_mutex_);
-        const auto removed = check_changes("remove a group of") ? remove_group_locked(group->name()) : Result<void>{};
+        if (!check_changes("remove a group of")) {
+            return;
+        }
+        const auto removed = remove_group_locked(group->name());
         if (removed) {
-            log_info(name_ + "/.groups/" + group->name() +
+            log_info(name() + "/.groups/" + group->name() +
                      ": was not used for offsets.retention.minutes and is dropped");
         } else {
             log_warning(removed.error().message());

@@ -78,7 +78,7 @@ Result<std::byte> StoredTopicWriter::check_usable() const {
     if (!failure_.empty()) {
         return make_error(ErrorCode::kReadOnly, "append to", shown_, failure_);
     }
-    TOPICFS_TRY(topic_->check_changes("append to"));
+    TOPICFS_TRY(topic_->check_appends("append to"));
     const std::optional<std::uint8_t> delimiter = topic_->settings().record_delimiter;
     if (!delimiter) {
         return no_lines(shown_);
@@ -368,7 +368,7 @@ Result<void> StoredTopicWriter::sync() {
         error.detail = failure_;
         return error;
     }
-    TOPICFS_TRY(topic_->check_changes("sync"));
+    TOPICFS_TRY(topic_->check_appends("sync"));
     while (!touched_.empty()) {
         TOPICFS_TRY(topic_->stored_partition(*touched_.begin())->sync());
         touched_.erase(touched_.begin());

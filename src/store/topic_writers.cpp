@@ -40,7 +40,7 @@ Result<std::shared_ptr<TopicWriter>> StoredTopic::open_writer() {
     const auto in_use = use();
     TOPICFS_TRY(check_changes("append to"));
     if (!settings().record_delimiter) {
-        return no_lines(name_ + "/all");
+        return no_lines(name() + "/all");
     }
     return std::shared_ptr<TopicWriter>(new_writer(next_writer_++));
 }

@@ -22,6 +22,8 @@ namespace {
 
 constexpr unsigned kTextVersionMax = 1;
 constexpr const char* kTopics = "topics";
+constexpr const char* kTrash = "trash";
+constexpr std::string_view kUnfinished = ".unfinished-";  // what is being made or removed
 
 // Reads and decodes a text file; nothing where it is damaged, which is then reported.
 Result<std::optional<TextFile>> check_text_file(VerifyContext& context, const std::string& path, const char* kind) {
@@ -204,10 +206,25 @@ std::uint64_t segment_bytes_below(FileSystem& fs, const std::string& directory, 
 Result<void> verify_root(VerifyContext& context, const std::vector<DirectoryEntry>& entries) {
     TOPICFS_TRY(check_text_file(context, "store", "store"));
     TOPICFS_TRY(check_text_file(context, "state", "state"));
-    constexpr std::array<std::string_view, 6> kOurs = {"store", "state", "lock", "trash", kTopics, "lost+found"};
+    constexpr std::array<std::string_view, 6> kOurs = {"store", "state", "lock", kTrash, kTopics, "lost+found"};
     for (const DirectoryEntry& entry : entries) {
         if (std::find(kOurs.begin(), kOurs.end(), entry.name) == kOurs.end()) {
             context.note(entry.name, "not part of a store; topicfs leaves it alone");
+        }
+    }
+    return {};
+}
+
+Result<void> verify_topics(VerifyContext& context, const std::string& directory) {
+    TOPICFS_TRY_ASSIGN(const auto topics, sorted_list(context.fs, directory));
+    for (const DirectoryEntry& entry : topics) {
+        const std::string path = directory + "/" + entry.name;
+        if (entry.is_directory && check_topic_name(entry.name)) {
+            TOPICFS_TRY(verify_topic(context, path));
+        } else if (entry.is_directory && directory == kTrash && entry.name.starts_with(kUnfinished)) {
+            context.note(path, "what is left of a topic that was removed for good; it goes at the next start");
+        } else {
+            context.note(path, "not a topic; topicfs leaves it alone");
         }
     }
     return {};
@@ -224,19 +241,12 @@ Result<VerifyTotals> verify_store(FileSystem& fs, VerifyObserver& observer) {
     if (!has("store") && !has(kTopics)) {
         return make_error(ErrorCode::kNotOurs, "verify", "", "this is no topicfs data directory");
     }
-    VerifyContext context{fs, observer, {}, segment_bytes_below(fs, kTopics, 2)};
+    VerifyContext context{fs, observer, {}, segment_bytes_below(fs, kTopics, 2) + segment_bytes_below(fs, kTrash, 2)};
     TOPICFS_TRY(verify_root(context, entries));
-    if (!has(kTopics)) {
-        // A store in which no topic was made yet may lack the folder.
-        return context.totals;
-    }
-    TOPICFS_TRY_ASSIGN(const auto topics, sorted_list(fs, kTopics));
-    for (const DirectoryEntry& entry : topics) {
-        const std::string path = std::string(kTopics) + "/" + entry.name;
-        if (entry.is_directory && check_topic_name(entry.name)) {
-            TOPICFS_TRY(verify_topic(context, path));
-        } else {
-            context.note(path, "not a topic; topicfs leaves it alone");
+    for (const char* const directory : {kTopics, kTrash}) {
+        // A store in which no topic was made yet may lack the folder, or nothing was ever removed.
+        if (has(directory)) {
+            TOPICFS_TRY(verify_topics(context, directory));
         }
     }
     return context.totals;

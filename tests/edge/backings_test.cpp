@@ -54,6 +54,25 @@ TEST_CASE_METHOD(Fixture, "Backings: all writers of a partition share one, each 
     CHECK(backings.size() == 2);
 }
 
+TEST_CASE_METHOD(Fixture, "Backings: one is let go at once where that is asked for, unless somebody has it open") {
+    backings.let_go(kInode);
+    auto backing = get();
+    REQUIRE(backing);
+    backing.reset();
+    backings.let_go(kInode);
+    CHECK(backing_files.named().empty());
+    CHECK(backings.empty());
+    backing = get();
+    backings.opened(kInode, true);
+    backing.reset();
+    backings.let_go(kInode);
+    CHECK(backing_files.named().size() == 1);
+    backings.closed(kInode, true);
+    backings.let_go(kInode);
+    CHECK(backing_files.named().empty());
+    CHECK(backings.empty());
+}
+
 TEST_CASE_METHOD(Fixture, "Backings: none where writes are to come to the daemon, where it cannot be named, or lent") {
     CHECK_FALSE(get(kDaemon));
     context->lends = false;

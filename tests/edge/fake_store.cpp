@@ -83,6 +83,14 @@ void FakePartition::remove() {
     tell_waiters();
 }
 
+Result<std::shared_ptr<const void>> FakePartition::open_for_append() {
+    if (removed_) {
+        return make_error(ErrorCode::kReadOnly, "append to", "a partition in memory", "its topic was removed");
+    }
+    ++*appenders_;
+    return std::shared_ptr<const void>(this, [count = appenders_](const void*) { --*count; });
+}
+
 Result<std::shared_ptr<AppendFile>> FakePartition::append_file() {
     if (!context_->lends) {
         return system_error(EINVAL, "append to", "a partition in memory");
@@ -215,8 +223,8 @@ void FakePartition::move_start(Position start) {
 FakeTopic::FakeTopic(std::shared_ptr<FakeContext> context, std::string name, const Attributes& attributes,
                      const TopicSettings& settings)
     : context_(std::move(context)),
-      name_(std::move(name)),
       id_(context_->next_topic_id++),
+      name_(std::move(name)),
       attributes_(attributes),
       settings_(settings) {
     Attributes of_partition = attributes;
@@ -288,12 +296,12 @@ Result<void> FakeTopic::check(std::string_view key, std::string_view value) cons
 
 Result<std::string> FakeTopic::status_json() {
     TOPICFS_TRY(context_->before("status_json"));
-    return "{\"topic\":\"" + name_ + "\"}";
+    return "{\"topic\":\"" + name() + "\"}";
 }
 
 Result<std::shared_ptr<TopicWriter>> FakeTopic::open_writer() {
     TOPICFS_TRY(context_->before("open_writer"));
-    return make_error(ErrorCode::kNotPermitted, "append to", name_, "a topic in memory has no writers");
+    return make_error(ErrorCode::kNotPermitted, "append to", name(), "a topic in memory has no writers");
 }
 
 std::vector<std::string> FakeTopic::group_names() const {
@@ -334,6 +342,35 @@ Result<void> FakeTopic::remove_group(std::string_view name) {
     }
     groups_.erase(found);
     return {};
+}
+
+std::string FakeTopic::name() const {
+    const std::lock_guard lock(mutex_);
+    return name_;
+}
+
+std::optional<Removal> FakeTopic::removal() const {
+    const std::lock_guard lock(mutex_);
+    return removal_;
+}
+
+void FakeTopic::move(std::string name, std::optional<Removal> removal) {
+    std::vector<std::shared_ptr<FakePartition>> partitions;
+    {
+        const std::lock_guard lock(mutex_);
+        name_ = std::move(name);
+        removal_ = removal;
+        partitions = partitions_;
+    }
+    for (const auto& partition : partitions) {
+        removal ? partition->remove() : partition->bring_back();
+    }
+}
+
+bool FakeTopic::has_writers() const {
+    const std::lock_guard lock(mutex_);
+    return std::any_of(partitions_.begin(), partitions_.end(),
+                       [](const auto& partition) { return partition->appenders() > 0; });
 }
 
 bool FakeTopic::has_records() const {
@@ -387,6 +424,64 @@ Result<void> FakeStore::remove_topic(std::string_view name) {
         return make_error(ErrorCode::kNotEmpty, "remove", std::string(name), "it has records");
     }
     topics_.erase(found);
+    return {};
+}
+
+std::vector<std::string> FakeStore::trash_names() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::string> names;
+    for (const auto& [name, topic] : trash_) {
+        names.push_back(name);
+    }
+    return names;
+}
+
+Result<std::shared_ptr<FakeTopic>> FakeStore::find(const Topics& topics, std::string_view name) {
+    const auto found = topics.find(name);
+    if (found == topics.end()) {
+        return make_error(ErrorCode::kNotFound, "find", std::string(name), "no such topic");
+    }
+    return found->second;
+}
+
+Result<std::shared_ptr<Topic>> FakeStore::trashed_topic(std::string_view name) const {
+    const std::lock_guard lock(mutex_);
+    TOPICFS_TRY_ASSIGN(const auto topic, find(trash_, name));
+    return std::shared_ptr<Topic>(topic);
+}
+
+Result<void> FakeStore::delete_topic(std::string_view name, std::string_view trash_name) {
+    TOPICFS_TRY(context_->before("delete_topic"));
+    TOPICFS_TRY(check_topic_name(trash_name));
+    const std::lock_guard lock(mutex_);
+    TOPICFS_TRY_ASSIGN(const auto topic, find(topics_, name));
+    if (!trash_.emplace(trash_name, topic).second) {
+        return make_error(ErrorCode::kExists, "delete", std::string(name), "it is there");
+    }
+    topics_.erase(topics_.find(name));
+    topic->move(std::string(trash_name), Removal{std::string(name), TimestampMs{1}});
+    return {};
+}
+
+Result<void> FakeStore::undelete_topic(std::string_view trash_name, std::string_view name) {
+    TOPICFS_TRY(check_topic_name(name));
+    const std::lock_guard lock(mutex_);
+    TOPICFS_TRY_ASSIGN(const auto topic, find(trash_, trash_name));
+    if (!topics_.emplace(name, topic).second) {
+        return make_error(ErrorCode::kExists, "undelete", std::string(name), "it is there");
+    }
+    trash_.erase(trash_.find(trash_name));
+    topic->move(std::string(name), std::nullopt);
+    return {};
+}
+
+Result<void> FakeStore::purge_topic(std::string_view trash_name) {
+    const std::lock_guard lock(mutex_);
+    TOPICFS_TRY_ASSIGN(const auto topic, find(trash_, trash_name));
+    if (topic->has_writers()) {
+        return make_error(ErrorCode::kBusy, "purge", std::string(trash_name), "somebody appends to it");
+    }
+    trash_.erase(trash_.find(trash_name));
     return {};
 }
 

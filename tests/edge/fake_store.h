@@ -68,8 +68,11 @@ public:
     void start_waiting(const std::shared_ptr<GrowthWaiter>& waiter) override;
     void stop_waiting(const std::shared_ptr<GrowthWaiter>& waiter) override;
     bool is_removed() const override { return removed_; }
-    // As when its topic is removed.
+    // As when its topic is removed, and brought back.
     void remove();
+    void bring_back() { removed_ = false; }
+    Result<std::shared_ptr<const void>> open_for_append() override;
+    int appenders() const { return *appenders_; }
     Attributes attributes() const override;
     Result<void> change_attributes(const AttributesChange& change) override;
     std::uint64_t disk_bytes() const override { return 1000; }
@@ -86,6 +89,7 @@ private:
     mutable std::mutex mutex_;
     Position start_;
     std::atomic<bool> removed_{false};
+    const std::shared_ptr<std::atomic<int>> appenders_ = std::make_shared<std::atomic<int>>(0);
     void tell_waiters();
 
     std::vector<std::byte> bytes_;
@@ -99,7 +103,8 @@ public:
     FakeTopic(std::shared_ptr<FakeContext> context, std::string name, const Attributes& attributes,
               const TopicSettings& settings);
 
-    const std::string& name() const override { return name_; }
+    std::string name() const override;
+    std::optional<Removal> removal() const override;
     std::uint64_t id() const override { return id_; }
     std::uint32_t partition_count() const override;
     Result<std::shared_ptr<Partition>> partition(std::uint32_t number) const override;
@@ -123,12 +128,16 @@ public:
 
     std::shared_ptr<FakePartition> fake_partition(std::uint32_t number) const;
     bool has_records() const;
+    // Moves it to the trash, or back.
+    void move(std::string name, std::optional<Removal> removal);
+    bool has_writers() const;
 
 private:
     const std::shared_ptr<FakeContext> context_;
-    const std::string name_;
     const std::uint64_t id_;
     mutable std::mutex mutex_;
+    std::string name_;
+    std::optional<Removal> removal_;
     Attributes attributes_;
     TopicSettings settings_;
     std::vector<std::shared_ptr<FakePartition>> partitions_;
@@ -145,6 +154,11 @@ public:
     Result<std::shared_ptr<Topic>> create_topic(std::string_view name, const Attributes& attributes,
                                                 const TopicSettings& settings) override;
     Result<void> remove_topic(std::string_view name) override;
+    std::vector<std::string> trash_names() const override;
+    Result<std::shared_ptr<Topic>> trashed_topic(std::string_view name) const override;
+    Result<void> delete_topic(std::string_view name, std::string_view trash_name) override;
+    Result<void> undelete_topic(std::string_view trash_name, std::string_view name) override;
+    Result<void> purge_topic(std::string_view trash_name) override;
     Attributes attributes() const override;
     Result<void> change_attributes(const AttributesChange& change) override;
     TopicSettings default_settings() const override;
@@ -166,7 +180,10 @@ private:
     Attributes attributes_;
     TopicSettings settings_;
     StoreSettings store_settings_;
-    std::map<std::string, std::shared_ptr<FakeTopic>, std::less<>> topics_;
+    using Topics = std::map<std::string, std::shared_ptr<FakeTopic>, std::less<>>;
+    static Result<std::shared_ptr<FakeTopic>> find(const Topics& topics, std::string_view name);
+    Topics topics_;
+    Topics trash_;
 };
 
 }  // namespace topicfs::test

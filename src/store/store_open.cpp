@@ -318,6 +318,9 @@ Result<void> LocalStore::load_topics(const char* directory, Topics& topics) {
         }
         auto opened = open_topic(directory, entry.name, power_was_cut_);
         if (opened) {
+            if (&topics == &trash_) {
+                (*opened)->trashed(entry.name);
+            }
             topics.emplace(entry.name, std::move(opened).value());
         } else if (opened.error().code == ErrorCode::kDamaged || is_errno(opened.error(), EIO)) {
             // The others are served all the same, and nothing of this one is touched.

@@ -418,11 +418,11 @@ public:
     // Moves a topic to the trash, where it is called `trash_name`. Who has it open goes on: reads to its end, where
     // waiting ends; appends, which are there when it is brought back. It keeps its id. Purged once trash.retention.ms
     // are over, by the system clock as far as that is believed (base/believed_time.h), and nobody has it open for
-    // appending. Durable on return; on an error it is where it was. kNotFound; kExists, where the trash has that name;
-    // kInvalid, kNameTooLong.
+    // appending. Durable on return; on an error it is where it was (or in the trash, where the disk cannot even move it
+    // back). kNotFound; kExists, where the trash has that name; kInvalid, kNameTooLong.
     virtual Result<void> delete_topic(std::string_view name, std::string_view trash_name) = 0;
-    // Moves it back, with its settings and groups, and calls it `name`. Durable on return; on an error it is where it
-    // was. kNotFound; kExists; kInvalid, kNameTooLong.
+    // Moves it back, with its settings and groups, and calls it `name`. Durable on return; on an error as above.
+    // kNotFound; kExists; kInvalid, kNameTooLong.
     virtual Result<void> undelete_topic(std::string_view trash_name, std::string_view name) = 0;
     // Removes it for good. Who still reads it gets errors. kNotFound; kBusy where somebody has it open for appending.
     // When this returns it is gone for ever, also where its files could not all be removed yet.

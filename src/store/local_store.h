@@ -101,7 +101,11 @@ private:
     Result<std::shared_ptr<StoredTopic>> find_locked(const Topics& topics, const char* operation,
                                                      std::string_view name) const;
     Result<void> make_trash();
-    Result<void> move_topic(const StoredTopic& topic, const std::string& from, const std::string& to);
+    struct Moved {
+        bool is_there;         // in the new place; else where it was
+        Result<void> durable;  // an error where it is not there, or not known to be durable there
+    };
+    Moved move_topic(const StoredTopic& topic, const std::string& from, const std::string& to);
     void note_change_of_root_locked();
     std::int64_t keep_trash();
 

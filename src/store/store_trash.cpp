@@ -85,23 +85,24 @@ Result<void> LocalStore::make_trash() {
     return synced;
 }
 
-// Durable on return; on an error it is where it was, but where it cannot even be moved back: then it stays in the new
-// place, and this succeeds with a message.
-Result<void> LocalStore::move_topic(const StoredTopic& topic, const std::string& from, const std::string& to) {
-    TOPICFS_TRY(directories_.move(topic.directory(), to));
-    auto moved = sync_directory(fs_, directory_of(to));
-    if (moved && directory_of(from) != directory_of(to)) {
-        moved = sync_directory(fs_, directory_of(from));
+// Where a sync fails it is moved back. If that fails as well it stays in the new place.
+LocalStore::Moved LocalStore::move_topic(const StoredTopic& topic, const std::string& from, const std::string& to) {
+    if (auto moved = directories_.move(topic.directory(), to); !moved) {
+        return {false, std::move(moved)};
     }
-    if (moved) {
-        return moved;
+    auto synced = sync_directory(fs_, directory_of(to));
+    if (synced && directory_of(from) != directory_of(to)) {
+        synced = sync_directory(fs_, directory_of(from));
     }
-    if (const auto back = directories_.move(topic.directory(), from); !back) {
-        log_error(moved.error().message() + "; " + environment_.directory + "/" + to +
+    if (synced) {
+        return {true, std::move(synced)};
+    }
+    const auto back = directories_.move(topic.directory(), from);
+    if (!back) {
+        log_error(synced.error().message() + "; " + environment_.directory + "/" + to +
                   " cannot be moved back either, and stays there: " + back.error().message());
-        return {};
     }
-    return moved;
+    return {!back.has_value(), std::move(synced)};
 }
 
 Result<void> LocalStore::delete_topic(std::string_view name, std::string_view trash_name) {
@@ -117,9 +118,10 @@ Result<void> LocalStore::delete_topic(std::string_view name, std::string_view tr
     }
     TOPICFS_TRY(make_trash());
     TOPICFS_TRY(topic->begin_removal({std::string(name), environment_.clock->now()}));
-    if (auto moved = move_topic(*topic, topic_path(name), trash_path(trash_name)); !moved) {
+    Moved moved = move_topic(*topic, topic_path(name), trash_path(trash_name));
+    if (!moved.is_there) {
         topic->cancel_removal();
-        return moved;
+        return std::move(moved.durable);
     }
     {
         const std::scoped_lock lock(mutex_);
@@ -128,7 +130,7 @@ Result<void> LocalStore::delete_topic(std::string_view name, std::string_view tr
         note_change_of_root_locked();
     }
     topic->trashed(std::string(trash_name));
-    return {};
+    return std::move(moved.durable);
 }
 
 Result<void> LocalStore::undelete_topic(std::string_view trash_name, std::string_view name) {
@@ -142,13 +144,16 @@ Result<void> LocalStore::undelete_topic(std::string_view trash_name, std::string
             return exists("undelete", name, "there is a topic of that name");
         }
     }
-    TOPICFS_TRY(move_topic(*topic, trash_path(trash_name), topic_path(name)));
+    Moved moved = move_topic(*topic, trash_path(trash_name), topic_path(name));
+    if (!moved.is_there) {
+        return std::move(moved.durable);
+    }
     topic->brought_back(std::string(name));
     const std::scoped_lock lock(mutex_);
     trash_.erase(trash_.find(trash_name));
     topics_.emplace(name, topic);
     note_change_of_root_locked();
-    return {};
+    return std::move(moved.durable);
 }
 
 Result<void> LocalStore::purge_topic(std::string_view trash_name) {
@@ -165,13 +170,17 @@ Result<void> LocalStore::purge_topic(std::string_view trash_name) {
             return make_error(ErrorCode::kBusy, "purge", std::string(trash_name), "somebody has it open for appending");
         }
         gone = std::string(kTrashDirectory) + "/" + kUnfinishedPrefix + std::to_string(topic->id());
-        TOPICFS_TRY(move_topic(*topic, trash_path(trash_name), gone));
+        const Moved moved = move_topic(*topic, trash_path(trash_name), gone);
+        if (!moved.is_there) {
+            return moved.durable;
+        }
         {
             const std::scoped_lock lock(mutex_);
             trash_.erase(trash_.find(trash_name));
             note_change_of_root_locked();
         }
         topic->purged();
+        TOPICFS_TRY(moved.durable);
     }
     if (const auto removed = remove_tree(gone); !removed) {
         log_warning(removed.error().message() + "; the rest goes at the next start");

@@ -1,8 +1,8 @@
 #include "store/maintenance.h"
 
 #include "base/background.h"
+#include "base/believed_time.h"
 #include "base/log.h"
-#include "store/retention_clock.h"
 
 #include <algorithm>
 #include <chrono>
@@ -177,31 +177,39 @@ Result<void> Maintenance::checkpoint_now(PartitionLog& partition) {
 
 void Maintenance::run_retainer() {
     become_background_thread();
-    RetentionClock time(clock_);
-    std::int64_t checked = clock_.monotonic_ms();
+    BelievedTime time;
+    const TimestampMs begin = clock_.now();
+    const std::int64_t begin_ms = clock_.monotonic_ms();
+    const auto interval = [this] { return static_cast<std::int64_t>(check_interval_ms_()); };
     // Bytes are what they are; the clock is believed later.
+    time.look(begin, begin_ms, interval());
     retain(partitions_(), std::nullopt);
+    std::int64_t checked = begin_ms;
     while (!retentions_.stopped()) {
-        const std::int64_t next = checked + static_cast<std::int64_t>(check_interval_ms_());
-        if (const auto partition = retentions_.pop(clock_, next)) {
+        if (const auto partition = retentions_.pop(clock_, checked + interval())) {
             note_retention(*partition, partition->give_back_due());
             continue;
         }
         if (retentions_.stopped()) {
             break;
         }
-        // Either it is time, or a setting has changed, that of the interval perhaps.
-        retain(partitions_(), time.now());
-        if (clock_.monotonic_ms() >= checked + static_cast<std::int64_t>(check_interval_ms_())) {
-            checked = clock_.monotonic_ms();
-            time.mark();
+        // Either it is time, or a setting has changed, that of the interval perhaps. Who changes one before the clock is
+        // believed means the one that he sees; a step that came since the start counts for nothing yet.
+        const TimestampMs now = clock_.now();
+        const std::int64_t now_ms = clock_.monotonic_ms();
+        const TimestampMs since_begin = begin + (now_ms - begin_ms);
+        retain(partitions_(), time.look(now, now_ms, interval()).value_or(std::min(now, since_begin)));
+        if (now_ms >= checked + interval()) {
+            checked = now_ms;
         }
     }
 }
 
 void Maintenance::retain(const Partitions& partitions, std::optional<TimestampMs> now) {
     for (const auto& partition : partitions) {
-        note_retention(*partition, partition->retain_by_settings(now));
+        if (!partition->is_removed()) {  // What is in the trash stays as it is.
+            note_retention(*partition, partition->retain_by_settings(now));
+        }
     }
 }
 

@@ -92,6 +92,10 @@ Result<DumpReport> dump_segment(const Dumped& what) {
     std::stable_sort(report.rows.begin(), report.rows.end(),
                      [](const DumpRow& a, const DumpRow& b) { return a.at < b.at; });
     report.fact("size", what.size);
+    if (scan.given_back) {
+        report.fact("given_back_bytes", scan.given_back->file_end);
+        report.fact("given_back_to_position", scan.given_back->end.value);
+    }
     report.fact("records", records);
     report.fact("raw_bytes", raw_bytes);
     return report;

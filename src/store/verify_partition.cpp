@@ -4,6 +4,7 @@
 #include "format/recovery_point.h"
 #include "format/times_entry.h"
 #include "log/layout.h"
+#include "log/recovery_file.h"
 #include "log/segment_index.h"
 #include "log/segment_scan.h"
 #include "store/verify_segment.h"
@@ -189,6 +190,11 @@ void PartitionCheck::check_missing(Position from, Position to, const std::string
     if (point_) {
         from = std::max(from, point_->log_start);
     }
+    // A daemon at work may have moved the log start since it was looked at.
+    if (from < to) {
+        const auto choice = RecoveryFile::load(context_.fs, path(kRecoveryFileName));
+        from = choice && *choice ? std::max(from, (*choice)->point.log_start) : from;
+    }
     if (from < to) {
         context_.damage({Finding::Kind::kDamage, directory_, {}, Extent{from.value, to.value}, what});
     }
@@ -212,7 +218,8 @@ Result<void> PartitionCheck::check_segments() {
         chain.position = segment.base;
         const SegmentToCheck what{directory_,    segment.name,      segment.base,
                                   segment.codec, segment.size == 0, i + 1 == segments_.size(),
-                                  head_from(),   head_end_,         point_ ? point_->sealed_end : Position{}};
+                                  head_from(),   head_end_,         point_ ? point_->log_start : Position{},
+                                  point_ ? point_->sealed_end : Position{}};
         TOPICFS_TRY(verify_segment(context_, what, chain));
         ++context_.totals.segments;
     }

@@ -43,6 +43,7 @@ public:
 private:
     Result<void> read_index();
     Result<void> walk(const File& file);
+    Result<void> pass_given_back(const File& file);
     bool check_batch(const File& file, const ScannedBatch& batch);
     void check_order(const BatchHeader& header, std::uint64_t at);
     void check_content(const File& file, const BatchHeader& header, std::uint64_t at);
@@ -65,7 +66,8 @@ private:
     std::vector<IndexEntry> found_;  // what the segment says
     std::vector<Extent> gaps_;
     std::vector<Jump> jumps_;
-    std::uint64_t file_end_ = 0;  // as far as the walk goes
+    std::uint64_t file_end_ = 0;        // as far as the walk goes
+    std::uint64_t given_back_end_ = 0;  // where the batches begin
     std::vector<std::byte> frame_;
     std::vector<std::byte> raw_;
     std::optional<Error> failure_;  // of a call in the middle of the walk
@@ -146,6 +148,9 @@ Result<void> SegmentCheck::walk(const File& file) {
         TOPICFS_TRY_ASSIGN(const FileInfo info, context_.fs.info(file));
         options.file_end = info.size;
         file_end_ = info.size;
+        if (options.from == 0) {
+            TOPICFS_TRY(pass_given_back(file));
+        }
         TOPICFS_TRY_ASSIGN(const SegmentScan scan, scan_segment(context_.fs, file, options, [&](const ScannedBatch& b) {
                                return check_batch(file, b);
                            }));
@@ -170,6 +175,26 @@ Result<void> SegmentCheck::walk(const File& file) {
         context_.totals.stored_bytes += info.size;
         return {};
     }
+}
+
+// What is damaged there the walk tells.
+Result<void> SegmentCheck::pass_given_back(const File& file) {
+    const auto front = read_given_back(context_.fs, file, file_end_);
+    if (!front) {
+        return front.error().code == ErrorCode::kDamaged ? Result<void>() : Result<void>(front.error());
+    }
+    if (!*front) {
+        return {};
+    }
+    given_back_end_ = (*front)->file_end;
+    if ((*front)->end > segment_.log_start) {
+        damage(0, given_back_end_, Extent{segment_.log_start.value, (*front)->end.value},
+               "positions behind the log start were given back");
+    }
+    chain_.position = (*front)->end;
+    chain_.offset = (*front)->end_offset;
+    chain_.offset_known = true;
+    return {};
 }
 
 bool SegmentCheck::check_batch(const File& file, const ScannedBatch& batch) {
@@ -285,6 +310,9 @@ void SegmentCheck::compare_index() {
     std::size_t matched = 0;
     for (std::size_t number = 0; number < indexed_.size(); ++number) {
         const IndexEntry& entry = indexed_[number];
+        if (entry.file_offset < given_back_end_) {
+            continue;
+        }
         const auto found =
             std::lower_bound(found_.begin(), found_.end(), entry.file_offset,
                              [](const IndexEntry& batch, std::uint64_t offset) { return batch.file_offset < offset; });

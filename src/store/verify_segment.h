@@ -20,6 +20,7 @@ struct SegmentToCheck {
     bool is_newest = false;             // then a torn tail is no damage where head holds its bytes
     std::optional<Position> head_from;  // what head still has, where there is one
     Position head_end;
+    Position log_start;    // what lies before may have been given back
     Position durable_end;  // what the recovery point vouches for; behind it head counts, not the segment
 };
 

@@ -50,6 +50,8 @@ extern const CommandSpec kCreateSpec;
 int run_create(const CommandLine& line);
 extern const CommandSpec kConfigSpec;
 int run_config(const CommandLine& line);
+extern const CommandSpec kTrimSpec;
+int run_trim(const CommandLine& line);
 extern const CommandSpec kTailSpec;
 int run_tail(const CommandLine& line);
 extern const CommandSpec kConsumeSpec;

@@ -69,7 +69,7 @@ int run(std::span<char* const> words) {
 }  // namespace
 
 std::span<const Command> commands() {
-    static const std::array<Command, 17> kCommands = {{
+    static const std::array<Command, 18> kCommands = {{
         {kMountSpec, run_mount},
         {kUmountSpec, run_umount},
         {kListSpec, run_list},
@@ -81,6 +81,7 @@ std::span<const Command> commands() {
         {kGroupsSpec, run_groups},
         {kLagSpec, run_lag},
         {kResetSpec, run_reset},
+        {kTrimSpec, run_trim},
         {kDeleteSpec, run_delete},
         {kUndeleteSpec, run_undelete},
         {kCatSpec, run_cat},

@@ -1,4 +1,6 @@
 // The part of Operations that says what the bytes of a view are, and what is like it; see topicfs/ioctl.h.
+#include <fcntl.h>
+#include <topicfs/group.h>
 #include <topicfs/ioctl.h>
 
 #include <cerrno>
@@ -7,6 +9,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "mount/node_attributes.h"
 #include "mount/operations.h"
@@ -119,6 +122,38 @@ Result<TopicSettings> settings_in(const topicfs_new_topic& asked, TopicSettings 
     return settings;
 }
 
+bool is_partition(const Node& node) {
+    const NodeKind kind = node.kind;
+    return node.partition &&
+           (kind == NodeKind::kReader || kind == NodeKind::kWriter || kind == NodeKind::kBackedWriter);
+}
+
+Result<Found> find_point(Partition& partition, std::string_view text) {
+    TOPICFS_TRY_ASSIGN(const GroupPoint point, parse_group_point(text, system_clock().now()));
+    if (std::holds_alternative<GroupEarliest>(point)) {
+        return Found{partition.start(), partition.start_offset()};
+    }
+    if (std::holds_alternative<GroupLatest>(point)) {
+        return partition.records_end();
+    }
+    if (const auto* offset = std::get_if<Offset>(&point)) {
+        return partition.find_offset(*offset);
+    }
+    if (const auto* time = std::get_if<TimestampMs>(&point)) {
+        return partition.find_time(*time);
+    }
+    return refused(EINVAL, "it is neither an offset nor a time");
+}
+
+Result<void> trim(Partition& partition, topicfs_trim& asked) {
+    TOPICFS_TRY_ASSIGN(const std::string_view text, text_in(asked.point));
+    TOPICFS_TRY_ASSIGN(const Found found, find_point(partition, text));
+    TOPICFS_TRY(partition.trim(found));
+    asked.offset = partition.start_offset().value;
+    asked.position = partition.start().value;
+    return {};
+}
+
 }  // namespace
 
 void Operations::prepare_topic(const Handle& directory, const fuse_ctx& caller, topicfs_new_topic& asked) {
@@ -164,6 +199,15 @@ Result<void> Operations::control(Reply& reply, fuse_ino_t /*id*/, unsigned comma
             to.controlled(bytes_of(asked));
             return true;
         });
+    }
+    if (handle && is_partition(*handle->node) && command == TOPICFS_IOC_TRIM) {
+        if ((handle->flags & O_ACCMODE) == O_RDONLY) {
+            return refused(EBADF, "it is not open for writing");
+        }
+        TOPICFS_TRY_ASSIGN(const auto asked, arguments_of<topicfs_trim>(in, in_bytes, out_bytes_max));
+        show_refusal(trim(*handle->node->partition, *asked), asked->refused);
+        reply.controlled(bytes_of(*asked));
+        return {};
     }
     if (!handle || (!handle->node->view && !handle->reader)) {
         return refused(ENOTTY, "neither a view nor a group's stream");

@@ -90,6 +90,15 @@ struct topicfs_new_topic {
     struct topicfs_refusal refused;        /* out */
 };
 
+/* On a partition that is open for appending: moves its log start on to `point`: an offset, a time as in a view's name,
+ * `start` or `end` (of the whole records). It never moves back. Durable when this returns. */
+struct topicfs_trim {
+    char point[TOPICFS_POINT_BYTES]; /* in, ends with NUL */
+    __u64 offset;                    /* out: the log start, which may have been further on */
+    __u64 position;                  /* out */
+    struct topicfs_refusal refused;  /* out */
+};
+
 #define TOPICFS_IOC_TOPIC _IOR('t', 0x60, struct topicfs_topic)
 #define TOPICFS_IOC_DESCRIBE _IOWR('t', 0x61, struct topicfs_describe)
 #define TOPICFS_IOC_OFFSET _IOWR('t', 0x62, struct topicfs_offset)
@@ -97,5 +106,6 @@ struct topicfs_new_topic {
 #define TOPICFS_IOC_FIND _IOWR('t', 0x64, struct topicfs_find)
 #define TOPICFS_IOC_CHECK _IOWR('t', 0x65, struct topicfs_check)
 #define TOPICFS_IOC_NEW_TOPIC _IOWR('t', 0x66, struct topicfs_new_topic)
+#define TOPICFS_IOC_TRIM _IOWR('t', 0x67, struct topicfs_trim)
 
 #endif

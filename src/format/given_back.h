@@ -19,10 +19,10 @@ namespace topicfs {
 inline constexpr std::size_t kGivenBackStoredBytes = 64;
 
 struct GivenBack {
-    Position base;              // of the first byte that was given back
-    Position end;               // the batch behind begins here, or further on
-    Offset end_offset;          // of the record that the byte at `end` belongs to
-    std::uint64_t file_end = 0; // where the frame ends in the segment: kGivenBackStoredBytes to 2^32 + 7
+    Position base;               // of the first byte that was given back
+    Position end;                // the batch behind begins here, or further on
+    Offset end_offset;           // of the record that the byte at `end` belongs to
+    std::uint64_t file_end = 0;  // where the frame ends in the segment: kGivenBackStoredBytes to 2^32 + 7
     friend bool operator==(const GivenBack&, const GivenBack&) = default;
 };
 

@@ -168,14 +168,14 @@ public:
         std::optional<TimestampMs> oldest;          // records before that may go
         std::optional<std::uint64_t> stored_bytes;  // what is more than that may go, the oldest first
     };
-    // Moves the log start on, to the batch: past those in which all is older than `oldest`, and past those without which
-    // as many stored bytes are left as are to be kept. What is unsealed counts, and is sealed where it is to go. A
-    // record that begins in a batch that goes and ends in one that is kept for its time stays, as a whole.
+    // Moves the log start on, to the batch: past those in which all is older than `oldest`, and past those without
+    // which as many stored bytes are left as are to be kept. What is unsealed counts, and is sealed where it is to go.
+    // A record that begins in a batch that goes and ends in one that is kept for its time stays, as a whole.
     Result<void> retain(const Retention& retention);
     // As retention.ms and retention.bytes say; by time where it is known, `now`.
     Result<void> retain_by_settings(std::optional<TimestampMs> now);
-    // Moves the log start to the record `start`, which find_*() gave; never back. Durable on return. What lies before is
-    // given back to the disk file.delete.delay.ms later, and can be read until then by those who know where it is.
+    // Moves the log start to the record `start`, which find_*() gave; never back. Durable on return. What lies before
+    // is given back to the disk file.delete.delay.ms later, and can be read until then by those who know where it is.
     Result<void> advance_start(Found start);
     // Gives back what is due; says by BackgroundWork when there is more.
     Result<void> give_back_due();

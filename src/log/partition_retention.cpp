@@ -1,9 +1,9 @@
 // Removing the oldest: moving the log start on, and giving back to the disk what lies before it.
 //
 // The log start is durable before it is moved for anybody. What lies before is given back a while later, so that who
-// has a file open can go on reading: first the removed end is moved, so that nobody begins to read there, then the reads
-// that have begun are waited for, then segments are unlinked and the front of the first that stays is punched. Dying
-// anywhere in between leaves bytes before the log start, which the next start gives back.
+// has a file open can go on reading: first the removed end is moved, so that nobody begins to read there, then the
+// reads that have begun are waited for, then segments are unlinked and the front of the first that stays is punched.
+// Dying anywhere in between leaves bytes before the log start, which the next start gives back.
 #include "base/log.h"
 #include "log/layout.h"
 #include "log/partition_log.h"
@@ -69,10 +69,12 @@ Result<std::optional<Found>> PartitionLog::start_by_time(TimestampMs oldest) {
     if (log_end == start()) {
         return std::optional<Found>();
     }
-    // The cheap look first: most partitions have nothing to give.
-    TOPICFS_TRY_ASSIGN(const TimestampMs first, time_of(start()));
-    if (first >= oldest) {
-        return std::optional<Found>();
+    // The cheap look first, which decodes nothing: most partitions have nothing to give.
+    if (const Place first = place_of(start()); first.segment && start() < sealed_end()) {
+        TOPICFS_TRY_ASSIGN(const Segment::Lookup lookup, first.segment->find(start()));
+        if (lookup.entry && lookup.entry->last_time >= oldest) {
+            return std::optional<Found>();
+        }
     }
     TOPICFS_TRY_ASSIGN(const auto byte, first_byte_at(oldest));
     Position young = std::min(byte.value_or(log_end), log_end);
@@ -91,8 +93,8 @@ Result<std::optional<Found>> PartitionLog::start_by_time(TimestampMs oldest) {
     return std::optional(found);
 }
 
-// Where the log starts when no more is left than `stored_bytes` and what one batch has beyond; nothing where nothing has
-// to go.
+// Where the log starts when no more is left than `stored_bytes` and what one batch has beyond; nothing where nothing
+// has to go.
 Result<std::optional<Found>> PartitionLog::start_by_bytes(std::uint64_t stored_bytes) {
     TOPICFS_TRY_ASSIGN(Position log_end, observe());
     if (log_end - sealed_end() > stored_bytes) {

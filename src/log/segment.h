@@ -83,9 +83,9 @@ public:
 
     // What stands before the first batch; nothing where that is at the file's begin.
     Result<std::optional<GivenBack>> given_back();
-    // The batches that begin before `front`.file_end are no more, and what they had is given back to the disk. The frame
-    // that takes their place is durable before. Nobody may be reading them. Does nothing where more was given back
-    // already, but what a crash has left undone.
+    // The batches that begin before `front`.file_end are no more, and what they had is given back to the disk. The
+    // frame that takes their place is durable before. Nobody may be reading them. Does nothing where more was given
+    // back already, but what a crash has left undone.
     Result<void> give_back(const GivenBack& front);
     // The last batch that stands at or before that place in the file; nothing where none does.
     Result<std::optional<IndexEntry>> find_file_offset(std::uint64_t file_offset);
@@ -149,8 +149,8 @@ private:
     std::optional<Numbered> first_known_;  // by files_mutex_, as is the next
     std::optional<Numbered> last_known_;
     std::optional<GivenBack> given_back_;  // by append_mutex_, once the files were opened
-    bool has_tail_ = false;            // by append_mutex_: there may be something behind bytes()
-    std::optional<Error> sync_error_;  // by append_mutex_: of the sync before the files were to be closed
+    bool has_tail_ = false;                // by append_mutex_: there may be something behind bytes()
+    std::optional<Error> sync_error_;      // by append_mutex_: of the sync before the files were to be closed
     bool rebuilt_ = false;  // by append_mutex_: the index was rebuilt by this process, a second time is of no use
     std::atomic<std::uint64_t> given_back_end_{0};  // in the file: where batches begin; known once it was opened
     std::atomic<std::uint64_t> first_entry_{0};     // of the index: those before it were given back

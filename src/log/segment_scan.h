@@ -42,8 +42,8 @@ struct ScanGap {
 
 struct SegmentScan {
     std::optional<GivenBack> given_back;  // what stands before the first batch
-    std::uint64_t valid_end = 0;  // file offset behind the last good batch
-    Position end;                 // position behind it
+    std::uint64_t valid_end = 0;          // file offset behind the last good batch
+    Position end;                         // position behind it
     Offset end_offset;
     bool torn = false;  // the last gap is a batch that the file ends in
     std::vector<ScanGap> gaps;

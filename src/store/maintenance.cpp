@@ -193,8 +193,8 @@ void Maintenance::run_retainer() {
         if (retentions_.stopped()) {
             break;
         }
-        // Either it is time, or a setting has changed, that of the interval perhaps. Who changes one before the clock is
-        // believed means the one that he sees; a step that came since the start counts for nothing yet.
+        // Either it is time, or a setting has changed, that of the interval perhaps. Who changes one before the clock
+        // is believed means the one that he sees; a step that came since the start counts for nothing yet.
         const TimestampMs now = clock_.now();
         const std::int64_t now_ms = clock_.monotonic_ms();
         const TimestampMs since_begin = begin + (now_ms - begin_ms);

@@ -1,5 +1,5 @@
-// The threads that work behind all partitions of a store: one seals, one flushes and makes checkpoints, one removes what
-// retention does not keep, one sees growth (growth_watch.h). Nothing per partition.
+// The threads that work behind all partitions of a store: one seals, one flushes and makes checkpoints, one removes
+// what retention does not keep, one sees growth (growth_watch.h). Nothing per partition.
 //
 // Partitions tell by BackgroundWork when they have something to do; idle ones cost nothing. A checkpoint round comes
 // every few seconds, or earlier when much was sealed. Threads: seal_at and flush_at from any thread; start() and stop()
@@ -87,8 +87,8 @@ private:
     GrowthWatch growth_;
     Queue seals_;
     Queue flushes_;
-    Queue retentions_;  // what is to be given back
-    std::mutex checkpoint_mutex_;  // one checkpoint at a time
+    Queue retentions_;                            // what is to be given back
+    std::mutex checkpoint_mutex_;                 // one checkpoint at a time
     std::atomic<std::uint64_t> sealed_bytes_{0};  // since the last checkpoint
     std::thread sealer_;
     std::thread flusher_;

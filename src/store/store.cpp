@@ -31,11 +31,12 @@ LocalStore::LocalStore(StoreEnvironment environment, const StoreOptions& options
     : environment_(std::move(environment)),
       options_(options),
       fs_(*environment_.fs),
-      maintenance_(*environment_.clock, [this] { return partition_logs(); },
-                   [this] {
-                       const std::scoped_lock lock(mutex_);
-                       return store_settings_.log_retention_check_interval_ms;
-                   }),
+      maintenance_(
+          *environment_.clock, [this] { return partition_logs(); },
+          [this] {
+              const std::scoped_lock lock(mutex_);
+              return store_settings_.log_retention_check_interval_ms;
+          }),
       group_keeper_(*environment_.clock, [this] { keep_groups(); }),
       trash_keeper_([this] { return keep_trash(); }),
       partitions_{directories_,
@@ -279,8 +280,8 @@ Result<StoreFacts> LocalStore::facts() const {
     }
     facts.trash = trashed();
     // The topics' directories count with the topics.
-    facts.other_disk_bytes = disk_use(
-        fs_, "", [](const std::string& name) { return name == kTopicsDirectory || name == kTrashDirectory; });
+    facts.other_disk_bytes =
+        disk_use(fs_, "", [](const std::string& name) { return name == kTopicsDirectory || name == kTrashDirectory; });
     const auto add_beside = [&](const char* directory, const std::vector<std::shared_ptr<StoredTopic>>& topics) {
         facts.other_disk_bytes += disk_use(fs_, directory, [&](const std::string& name) {
             return std::any_of(topics.begin(), topics.end(), [&](const auto& topic) { return topic->name() == name; });

@@ -216,9 +216,15 @@ Result<void> PartitionCheck::check_segments() {
         check_missing(chain.position, segment.base, "no segment holds these positions");
         chain.offset_known = chain.offset_known && chain.position == segment.base;
         chain.position = segment.base;
-        const SegmentToCheck what{directory_,    segment.name,      segment.base,
-                                  segment.codec, segment.size == 0, i + 1 == segments_.size(),
-                                  head_from(),   head_end_,         point_ ? point_->log_start : Position{},
+        const SegmentToCheck what{directory_,
+                                  segment.name,
+                                  segment.base,
+                                  segment.codec,
+                                  segment.size == 0,
+                                  i + 1 == segments_.size(),
+                                  head_from(),
+                                  head_end_,
+                                  point_ ? point_->log_start : Position{},
                                   point_ ? point_->sealed_end : Position{}};
         TOPICFS_TRY(verify_segment(context_, what, chain));
         ++context_.totals.segments;

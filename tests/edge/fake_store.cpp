@@ -175,6 +175,12 @@ Result<Found> FakePartition::find_position(Position /*position*/) {
     return make_error(ErrorCode::kNotFound, "find", "", "the fake counts no records");
 }
 
+Result<void> FakePartition::trim(const Found& start) {
+    TOPICFS_TRY(context_->before("trim"));
+    move_start(start.position);
+    return {};
+}
+
 Result<Found> FakePartition::find_time(TimestampMs /*time*/) {
     return make_error(ErrorCode::kNotFound, "find", "", "the fake knows no times");
 }

@@ -58,6 +58,7 @@ public:
     Result<Found> find_offset(Offset offset) override;
     Result<Found> find_position(Position position) override;
     Result<Found> find_time(TimestampMs time) override;
+    Result<void> trim(const Found& start) override;
     Result<TimeBound> bound_of(TimestampMs time) override;
     Result<TimestampMs> time_of(Position position) override;
     Result<Settled> settle(std::optional<TimestampMs> time, Haste haste) override;

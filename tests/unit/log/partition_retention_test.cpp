@@ -256,7 +256,9 @@ TEST_CASE("Retention: the front of a segment is given back, and is one frame tha
     if (has_tool(tool, "decoding what is left of a segment")) {
         CHECK((output_of(codec == Codec::kZstd ? "zstdcat" : "lz4 -dcm", segment) == p.from_line(30)));
     }
-    SECTION("restarted") { p.restart(); }
+    SECTION("restarted") {
+        p.restart();
+    }
     SECTION("without its index") {
         p.kill();
         std::filesystem::remove(p.index_path(0));
@@ -267,7 +269,9 @@ TEST_CASE("Retention: the front of a segment is given back, and is one frame tha
         std::filesystem::remove(p.recovery_path());
         p.open(true);
     }
-    SECTION("after a power cut") { p.restart(true); }
+    SECTION("after a power cut") {
+        p.restart(true);
+    }
     SECTION("given back once more") {
         REQUIRE(p.log->give_back_due());
         p.restart();

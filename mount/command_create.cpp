@@ -22,7 +22,7 @@ const CommandSpec kCreateSpec = {
     "Make a topic",
     {{"PATH", "where it is to be: MOUNTPOINT/TOPIC"}},
     {{"partitions", 'p', "N", "how many partitions; default: num.partitions of the mount's root"},
-     {"config", 'c', "KEY=VALUE", "a setting, as topicfs config takes it; may be given again"}},
+     {"config", 'c', "KEY=VALUE", "a setting, as topicfs config takes it; may be given again", true}},
     "What is not given is as in the settings for new topics (topicfs config MOUNTPOINT). The topic\n"
     "is there with all its partitions and settings at once, or not at all. Owner and mode are\n"
     "those that mkdir(1) would give it.\n",

@@ -31,11 +31,6 @@ Result<void> close_after(FileSystem& fs, File file, Result<void> outcome) {
     return outcome.has_value() ? std::move(closed) : std::move(outcome);
 }
 
-std::string directory_of(const std::string& path) {
-    const std::size_t slash = path.rfind('/');
-    return slash == std::string::npos ? std::string() : path.substr(0, slash);
-}
-
 Result<void> write_new_file(FileSystem& fs, const std::string& path, std::string_view content) {
     TOPICFS_TRY_ASSIGN(File file, uninterrupted([&] { return open_file(fs, path, O_WRONLY | O_CREAT | O_TRUNC); }));
     Result<void> outcome = write_at(fs, file, std::as_bytes(std::span(content)), 0);
@@ -71,6 +66,11 @@ Result<std::string> read_all(FileSystem& fs, const File& file, std::size_t bytes
 }
 
 }  // namespace
+
+std::string directory_of(const std::string& path) {
+    const std::size_t slash = path.rfind('/');
+    return slash == std::string::npos ? std::string() : path.substr(0, slash);
+}
 
 Result<File> open_file(FileSystem& fs, const std::string& path, int flags, unsigned mode) {
     Result<File> opened = fs.open(path, flags, mode);
@@ -146,6 +146,12 @@ Result<void> replace_file(FileSystem& fs, const std::string& path, std::string_v
     return sync_directory(fs, directory_of(path));
 }
 
+Result<void> replace_book(FileSystem& fs, const std::string& path, std::string_view content) {
+    fs.reserve().expect(content.size());
+    auto replaced = replace_file(fs, path, content);
+    return !replaced && lacks_room(replaced.error()) ? fs.reserve().replace(fs, path, content) : std::move(replaced);
+}
+
 bool may_be_tried_again(const Error& error) {
     if (error.code != ErrorCode::kSystem) {
         return false;
@@ -167,6 +173,10 @@ bool may_be_tried_again(const Error& error) {
 
 bool is_errno(const Error& error, int system_errno) {
     return error.code == ErrorCode::kSystem && error.system_errno == system_errno;
+}
+
+bool lacks_room(const Error& error) {
+    return is_errno(error, ENOSPC) || is_errno(error, EDQUOT);
 }
 
 bool lacks_descriptors(const Error& error) {

@@ -14,6 +14,7 @@
 
 #include "io/fd.h"
 #include "io/mapping.h"
+#include "io/reserve.h"
 #include "io/spare_files.h"
 
 #include <topicfs/result.h>
@@ -99,6 +100,9 @@ public:
 
     virtual Result<FileInfo> info(const std::string& path) = 0;  // of a link itself, were there one
     virtual Result<void> rename(const std::string& from, const std::string& to) = 0;
+    // Each takes the other's name, at one moment: renameat2(2) with RENAME_EXCHANGE. kSystem (EINVAL) where the file
+    // system cannot do that.
+    virtual Result<void> exchange(const std::string& one, const std::string& other) = 0;
     virtual Result<void> unlink(const std::string& path) = 0;
     virtual Result<void> make_directory(const std::string& path, unsigned mode = 0700) = 0;
     virtual Result<void> remove_directory(const std::string& path) = 0;
@@ -108,9 +112,11 @@ public:
 
     // One that stands in front of another has that one's.
     virtual SpareFiles& spare_files() { return spare_files_; }
+    virtual Reserve& reserve() { return reserve_; }
 
 private:
     SpareFiles spare_files_;
+    Reserve reserve_;
 };
 
 // The real one, rooted at `directory`, which must exist (the path to it may hold links; below it none is followed).
@@ -133,6 +139,9 @@ Result<std::size_t> append(FileSystem& fs, const File& file, std::span<const std
 // What the name of a file that is not published yet ends in. Who lists a directory leaves such files out.
 inline constexpr char kTemporarySuffix[] = ".tmp";
 
+// What a path lies in: "" for a name alone.
+std::string directory_of(const std::string& path);
+
 // Makes the names in a directory durable.
 Result<void> sync_directory(FileSystem& fs, const std::string& path);
 
@@ -145,6 +154,8 @@ Result<std::string> read_small_file(FileSystem& fs, const std::string& path, std
 // durable. A temporary file that a crash left behind is overwritten. Two threads must not replace one file at the same
 // time.
 Result<void> replace_file(FileSystem& fs, const std::string& path, std::string_view content);
+// The same for a small file that must be changeable on a full disk too, once it is there: see io/reserve.h.
+Result<void> replace_book(FileSystem& fs, const std::string& path, std::string_view content);
 
 // Whether a write that failed so has only met a lack of something (room, memory, descriptors, time), and can succeed
 // later. After any other error nothing is known of what the file holds.
@@ -152,6 +163,9 @@ bool may_be_tried_again(const Error& error);
 
 // True for a kSystem error of that errno.
 bool is_errno(const Error& error, int system_errno);
+
+// True where the disk, or what the owner may have of it, is full.
+bool lacks_room(const Error& error);
 
 // True where a file could not be opened for now, as there was no descriptor for it; nothing was done to it.
 bool lacks_descriptors(const Error& error);

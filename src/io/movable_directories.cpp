@@ -133,6 +133,11 @@ Result<void> MovableDirectories::rename(const std::string& from, const std::stri
     return inner_.rename(place_locked(from), place_locked(to));
 }
 
+Result<void> MovableDirectories::exchange(const std::string& one, const std::string& other) {
+    const std::shared_lock lock(mutex_);
+    return inner_.exchange(place_locked(one), place_locked(other));
+}
+
 Result<void> MovableDirectories::unlink(const std::string& path) {
     const std::shared_lock lock(mutex_);
     return inner_.unlink(place_locked(path));

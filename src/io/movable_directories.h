@@ -33,6 +33,7 @@ public:
     std::string place(const std::string& path) const;
 
     SpareFiles& spare_files() override { return inner_.spare_files(); }
+    Reserve& reserve() override { return inner_.reserve(); }
     Result<File> open(const std::string& path, int flags, unsigned mode = 0600) override;
     Result<void> close(File file) override;
     Result<std::size_t> pread(const File& file, std::span<std::byte> into, std::uint64_t at) override;
@@ -51,6 +52,7 @@ public:
     Result<bool> has_writers(const File& file) override;
     Result<FileInfo> info(const std::string& path) override;
     Result<void> rename(const std::string& from, const std::string& to) override;
+    Result<void> exchange(const std::string& one, const std::string& other) override;
     Result<void> unlink(const std::string& path) override;
     Result<void> make_directory(const std::string& path, unsigned mode = 0700) override;
     Result<void> remove_directory(const std::string& path) override;

@@ -86,6 +86,7 @@ public:
     Result<bool> has_writers(const File& file) override;
     Result<FileInfo> info(const std::string& path) override;
     Result<void> rename(const std::string& from, const std::string& to) override;
+    Result<void> exchange(const std::string& one, const std::string& other) override;
     Result<void> unlink(const std::string& path) override;
     Result<void> make_directory(const std::string& path, unsigned mode) override;
     Result<void> remove_directory(const std::string& path) override;
@@ -243,6 +244,14 @@ Result<void> PosixFileSystem::rename(const std::string& from, const std::string&
     TOPICFS_TRY_ASSIGN(const Place target, locate(to, "rename"));
     return check(::renameat(source.directory, source.name.c_str(), target.directory, target.name.c_str()), "rename",
                  from);
+}
+
+Result<void> PosixFileSystem::exchange(const std::string& one, const std::string& other) {
+    TOPICFS_TRY_ASSIGN(const Place first, locate(one, "exchange"));
+    TOPICFS_TRY_ASSIGN(const Place second, locate(other, "exchange"));
+    return check(::renameat2(first.directory, first.name.c_str(), second.directory, second.name.c_str(),
+                             RENAME_EXCHANGE),
+                 "exchange", one);
 }
 
 Result<void> PosixFileSystem::unlink(const std::string& path) {

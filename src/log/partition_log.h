@@ -131,6 +131,7 @@ public:
     TimestampMs last_append() const;  // as far as observe() has seen
     std::string failure() const;
     bool has_failed() const { return failed_; }
+    const std::string& directory() const { return directory_; }
 
     void set_settings(std::shared_ptr<const TopicSettings> settings);
 
@@ -179,6 +180,13 @@ public:
     Result<void> advance_start(Found start);
     // Gives back what is due; says by BackgroundWork when there is more.
     Result<void> give_back_due();
+    // For who makes room on the disk. The sealed batch with the byte at `position`, or else the next one behind it;
+    // nothing where there is none.
+    Result<std::optional<IndexEntry>> sealed_batch(Position position);
+    // Removes what begins before the batch at `upto`, or before the sealed end, and gives it back at once with all that
+    // was removed before. Returns the bytes of disk that came free: none where somebody reads what is to go, which then
+    // goes soon after.
+    Result<std::uint64_t> make_room(Position upto);
     // Bytes before it were given back, or are about to be: kNotFound.
     Position removed_end() const { return removed_end_; }
 
@@ -195,6 +203,8 @@ public:
         std::uint64_t sequence = 0;
     };
     bool needs_checkpoint() const;
+    // What a checkpoint gives back of head, but for a block.
+    std::uint64_t sealed_bytes_in_head() const;
     Result<void> checkpoint();  // all the steps, with syncs of its own
     Checkpoint begin_checkpoint();
     Result<void> sync_segments(const Checkpoint& checkpoint);      // or one syncfs for many
@@ -395,8 +405,12 @@ private:
     // Removing the oldest. By retention_mutex_, but for what is atomic.
     Result<std::optional<Found>> start_by_time(TimestampMs oldest);
     Result<std::optional<Found>> start_by_bytes(std::uint64_t stored_bytes);
+    Result<Found> first_record_in(const IndexEntry& batch);
     Result<void> advance_start_locked(Found start);
     Result<void> seal_upto(Position upto);
+    Result<void> seal_as_far_as_can_be(Position upto);
+    Result<void> give_back_due_locked(std::int64_t due_ms);
+    std::uint64_t segments_disk_bytes() const;
     Result<void> checkpoint_here();
     Result<bool> give_back(Position upto);
     Result<void> remove_segments(Position upto);

@@ -79,7 +79,8 @@ Result<std::optional<Found>> PartitionLog::start_by_time(TimestampMs oldest) {
     TOPICFS_TRY_ASSIGN(const auto byte, first_byte_at(oldest));
     Position young = std::min(byte.value_or(log_end), log_end);
     if (young > sealed_end()) {
-        TOPICFS_TRY(seal_upto(young));
+        TOPICFS_TRY(seal_as_far_as_can_be(young));
+        young = std::min(young, sealed_end());
     }
     if (young < sealed_end()) {
         // The whole batch stays in which it is.
@@ -98,7 +99,7 @@ Result<std::optional<Found>> PartitionLog::start_by_time(TimestampMs oldest) {
 Result<std::optional<Found>> PartitionLog::start_by_bytes(std::uint64_t stored_bytes) {
     TOPICFS_TRY_ASSIGN(Position log_end, observe());
     if (log_end - sealed_end() > stored_bytes) {
-        TOPICFS_TRY(seal_upto(log_end));
+        TOPICFS_TRY(seal_as_far_as_can_be(log_end));
     }
     std::uint64_t behind = log_end - std::min(log_end, sealed_end());
     const std::shared_ptr<const SegmentList> all = segments();
@@ -116,13 +117,70 @@ Result<std::optional<Found>> PartitionLog::start_by_bytes(std::uint64_t stored_b
     if (!first || first->base_position <= start()) {
         return std::optional<Found>();
     }
-    TOPICFS_TRY_ASSIGN(const Found found, found_at(first->base_position));
-    if (found.position == first->base_position) {
-        return std::optional(found);
+    TOPICFS_TRY_ASSIGN(const Found found, first_record_in(*first));
+    return std::optional(found);
+}
+
+// Of a record that begins before and ends in the batch nothing is kept, if another begins in it.
+Result<Found> PartitionLog::first_record_in(const IndexEntry& batch) {
+    TOPICFS_TRY_ASSIGN(const Found found, found_at(batch.base_position));
+    if (found.position == batch.base_position) {
+        return found;
     }
-    // Of a record that begins before and ends in it nothing is kept, if another begins in it.
     const auto next = find_offset(found.offset + 1);
-    return next && next->position < first->end_position() ? std::optional(*next) : std::optional(found);
+    return next && next->position < batch.end_position() ? *next : found;
+}
+
+Result<std::optional<IndexEntry>> PartitionLog::sealed_batch(Position position) {
+    position = std::max(position, start());
+    for (const Position end = sealed_end(); position < end;) {
+        const Place place = place_of(position);
+        if (place.segment) {
+            TOPICFS_TRY_ASSIGN(const Segment::Lookup lookup, place.segment->find(position));
+            if (lookup.entry) {
+                return lookup.entry;
+            }
+            if (lookup.gap_to && *lookup.gap_to > position) {
+                position = *lookup.gap_to;
+                continue;
+            }
+        }
+        if (place.next_base <= position) {
+            break;
+        }
+        position = place.next_base;
+    }
+    return std::optional<IndexEntry>();
+}
+
+Result<std::uint64_t> PartitionLog::make_room(Position upto) {
+    const std::scoped_lock one(retention_mutex_);
+    if (env_.read_only || failed_) {
+        return std::uint64_t{0};
+    }
+    const std::uint64_t before = segments_disk_bytes();
+    if (upto > start()) {
+        TOPICFS_TRY_ASSIGN(const auto kept, sealed_batch(upto));
+        TOPICFS_TRY_ASSIGN(const Found found, kept ? first_record_in(*kept) : found_at(sealed_end()));
+        TOPICFS_TRY(advance_start_locked(found));
+    }
+    TOPICFS_TRY(give_back_due_locked(INT64_MAX));
+    const std::uint64_t after = segments_disk_bytes();
+    return before > after ? before - after : 0;
+}
+
+std::uint64_t PartitionLog::segments_disk_bytes() const {
+    std::uint64_t sum = 0;
+    for (const auto& segment : *segments()) {
+        sum += segment->disk_bytes();
+    }
+    return sum;
+}
+
+// On a full disk what is sealed can go all the same, and makes room for the rest.
+Result<void> PartitionLog::seal_as_far_as_can_be(Position upto) {
+    auto sealed = seal_upto(upto);
+    return !sealed && lacks_room(sealed.error()) ? Result<void>{} : std::move(sealed);
 }
 
 Result<void> PartitionLog::advance_start(Found start) {
@@ -173,12 +231,18 @@ void PartitionLog::schedule_give_back(Position upto, std::int64_t due_ms) {
 
 Result<void> PartitionLog::give_back_due() {
     const std::scoped_lock one(retention_mutex_);
+    return give_back_due_locked(env_.clock.monotonic_ms());
+}
+
+Result<void> PartitionLog::give_back_due_locked(std::int64_t due_ms) {
     Position upto;
-    const std::int64_t now = env_.clock.monotonic_ms();
     {
         const std::scoped_lock lock(mutex_);
-        for (const GiveBack& each : give_backs_) {
-            upto = each.due_ms <= now ? std::max(upto, each.upto) : upto;
+        for (GiveBack& each : give_backs_) {
+            if (each.due_ms <= due_ms) {
+                upto = std::max(upto, each.upto);
+                each.due_ms = 0;  // Also where it cannot be done at once.
+            }
         }
     }
     if (upto.value == 0) {
@@ -191,7 +255,7 @@ Result<void> PartitionLog::give_back_due() {
         return {};
     }
     if (env_.work != nullptr) {
-        env_.work->give_back_at(*this, now + kRetryMs);
+        env_.work->give_back_at(*this, env_.clock.monotonic_ms() + kRetryMs);
     }
     return done ? Result<void>() : Result<void>(done.error());
 }

@@ -275,6 +275,12 @@ bool PartitionLog::needs_checkpoint() const {
     return !failed_ && (durable_sealed_end_.load() < sealed_end_.load() || punch_waits_);
 }
 
+std::uint64_t PartitionLog::sealed_bytes_in_head() const {
+    const Position given_back = unpunched_from_.load();
+    const Position sealed = sealed_end();
+    return failed_ || sealed <= given_back ? 0 : sealed - given_back;
+}
+
 Result<void> PartitionLog::checkpoint() {
     if (!needs_checkpoint()) {
         return {};

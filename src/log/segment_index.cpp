@@ -101,7 +101,7 @@ Result<SegmentIndex::Opened> SegmentIndex::rebuild(FileSystem& fs, const std::st
         add(encode_index_entry(entry));
     }
     auto stored = replace_file(fs, path, content);
-    if (!stored && (is_errno(stored.error(), ENOSPC) || is_errno(stored.error(), EDQUOT))) {
+    if (!stored && lacks_room(stored.error())) {
         // A full disk must not keep anybody from reading.
         return Opened{std::make_unique<SegmentIndex>(fs, std::move(entries)), count};
     }

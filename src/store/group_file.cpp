@@ -173,7 +173,7 @@ Result<void> StoredGroup::save() {
         }
         use = last_use_;
     }
-    TOPICFS_TRY(replace_file(env_.fs, directory_ + "/" + kGroupFileName, text()));
+    TOPICFS_TRY(replace_book(env_.fs, directory_ + "/" + kGroupFileName, text()));
     const std::scoped_lock lock(mutex_);
     saved_use_ = std::max(saved_use_, use);
     return {};

@@ -1,13 +1,14 @@
 // A store in a directory: what open_store() of topicfs/store.h gives, with the seams that tests need.
 //
 // Files: `store` (format version and id, written once), `lock` (flock'd by the owner), `state` (boot id, clean end or
-// not, owner of the root, default settings), `topics/`, `trash/`. Threads: any; members say what they wait for.
+// not, owner of the root, default settings), `topics/`, `trash/`, `reserve/` (io/reserve.h). Threads: any; members say what they wait for.
 #pragma once
 
 #include "base/believed_time.h"
 #include "base/clock.h"
 #include "io/movable_directories.h"
 #include "log/batch_cache.h"
+#include "store/disk_keeper.h"
 #include "store/group_keeper.h"
 #include "store/maintenance.h"
 #include "store/status.h"
@@ -16,6 +17,7 @@
 
 #include <topicfs/store.h>
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -28,6 +30,7 @@ inline constexpr unsigned kStoreFormatVersion = 1;
 inline constexpr const char* kStoreFileName = "store";
 inline constexpr const char* kLockFileName = "lock";
 inline constexpr const char* kStateFileName = "state";
+inline constexpr const char* kReserveDirectory = "reserve";
 
 // What a store is opened with beside its options.
 struct StoreEnvironment {
@@ -65,7 +68,7 @@ public:
     Result<void> close() override;
 
     // Without maintenance threads: seals what is due (or all) and makes a checkpoint; groups' commits become durable,
-    // their readers expire, unused ones are dropped; the trash is looked through.
+    // their readers expire, unused ones are dropped; the trash and the disk are looked at.
     Result<void> maintain(bool seal_all);
 
 private:
@@ -108,6 +111,13 @@ private:
     Moved move_topic(const StoredTopic& topic, const std::string& from, const std::string& to);
     void note_change_of_root_locked();
     std::int64_t keep_trash();
+    // store_disk.cpp
+    std::uint64_t other_disk_bytes(const std::vector<std::shared_ptr<StoredTopic>>& topics,
+                                   const std::vector<std::shared_ptr<StoredTopic>>& trash) const;
+    std::uint64_t disk_bytes() const;
+    DiskLook look_at_disk();
+    std::uint64_t make_room(std::uint64_t bytes);
+    std::uint64_t purge_for_room(std::uint64_t bytes);
 
     StoreEnvironment environment_;
     const StoreOptions options_;
@@ -117,6 +127,8 @@ private:
     Maintenance maintenance_;
     GroupKeeper group_keeper_;
     TrashKeeper trash_keeper_;
+    DiskKeeper disk_keeper_;
+    std::atomic<std::uint64_t> pressure_removed_bytes_ = 0;  // what disk.pressure took
     BelievedTime believed_time_;  // by the thread of trash_keeper_, or by maintain()
     ReadAhead read_ahead_;
     SealBacklog seal_backlog_;

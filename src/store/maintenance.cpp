@@ -155,10 +155,7 @@ void Maintenance::run_flusher() {
         }
         sealed_bytes_ = 0;
         const Partitions all = partitions_();
-        {
-            const std::scoped_lock lock(checkpoint_mutex_);
-            checkpoint(all);
-        }
+        checkpoint(all);
         for (const auto& partition : all) {
             partition->close_idle();
         }
@@ -214,6 +211,11 @@ void Maintenance::retain(const Partitions& partitions, std::optional<TimestampMs
 }
 
 void Maintenance::checkpoint(const Partitions& partitions) {
+    const std::scoped_lock lock(checkpoint_mutex_);
+    checkpoint_locked(partitions);
+}
+
+void Maintenance::checkpoint_locked(const Partitions& partitions) {
     Partitions dirty;
     std::copy_if(partitions.begin(), partitions.end(), std::back_inserter(dirty),
                  [](const auto& partition) { return partition->needs_checkpoint(); });

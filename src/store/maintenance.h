@@ -48,8 +48,8 @@ public:
     void has_grown(PartitionLog& partition) override { growth_.has_grown(partition); }
 
     // One round now: what was sealed becomes durable and head's copy is given back. Errors are logged and kept in the
-    // partitions.
-    static void checkpoint(const Partitions& partitions);
+    // partitions. Waits for one that is under way.
+    void checkpoint(const Partitions& partitions);
     // Moves their log starts on as their settings say; by time only where `now` is given.
     static void retain(const Partitions& partitions, std::optional<TimestampMs> now);
 
@@ -77,6 +77,7 @@ private:
         bool stopped_ = false;
     };
 
+    static void checkpoint_locked(const Partitions& partitions);
     void run_sealer();
     void run_flusher();
     void run_retainer();

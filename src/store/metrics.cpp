@@ -168,6 +168,15 @@ void write_store(MetricsText& text, const StoreFacts& facts, const std::vector<S
     gauge("topicfs_disk_free_bytes", "Room on the store's file system for who is not root.",
           facts.space.blocks_available * facts.space.block_bytes);
     gauge("topicfs_disk_size_bytes", "Size of the store's file system.", facts.space.blocks * facts.space.block_bytes);
+    if (facts.room_bytes) {
+        text.family("topicfs_room_bytes", Type::kGauge,
+                    "What may still be stored until store.bytes.max or disk.free.min is met; below 0 behind it.")
+            .sample("", static_cast<double>(*facts.room_bytes));
+    }
+    gauge("topicfs_full", "1 where appends find no room, else 0.", facts.is_full ? 1 : 0);
+    text.family("topicfs_pressure_removed_bytes_total", Type::kCounter,
+                "Room on the disk that was made by removing the oldest, or the trash, for disk.pressure.")
+        .sample("", facts.pressure_removed_bytes);
     text.family("topicfs_read_cache_hits_total", Type::kCounter, "Batches that were asked for and lay decoded.")
         .sample("", facts.cache.hits);
     text.family("topicfs_read_cache_misses_total", Type::kCounter, "Batches that had to be decoded for who asked.")

@@ -1,6 +1,5 @@
 // What an open store does. Opening it is in store_open.cpp.
 #include "base/log.h"
-#include "store/disk_use.h"
 #include "store/local_store.h"
 #include "store/metrics.h"
 
@@ -39,6 +38,9 @@ LocalStore::LocalStore(StoreEnvironment environment, const StoreOptions& options
           }),
       group_keeper_(*environment_.clock, [this] { keep_groups(); }),
       trash_keeper_([this] { return keep_trash(); }),
+      disk_keeper_(
+          *environment_.clock, [this] { return look_at_disk(); },
+          [this](std::uint64_t bytes) { return make_room(bytes); }),
       partitions_{directories_,
                   *environment_.clock,
                   cache_,
@@ -132,6 +134,9 @@ Result<std::uint64_t> LocalStore::new_topic_id_locked() const {
 Result<std::shared_ptr<Topic>> LocalStore::create_topic(std::string_view name, const Attributes& attributes,
                                                         const TopicSettings& settings) {
     TOPICFS_TRY(check_topic_name(name));
+    if (AppendRoom& room = *disk_keeper_.room(); !room.has_any()) {
+        return room.refusal("make topic", std::string(name));
+    }
     const std::scoped_lock changes(changes_mutex_);
     std::uint64_t id = 0;
     {
@@ -257,6 +262,7 @@ Result<void> LocalStore::set_store_setting(std::string_view key, std::string_vie
     auto saved = change_state<StoreSettings>(
         store_settings_, "set", key, [&](StoreSettings& settings) { return set_setting(settings, key, value); });
     trash_keeper_.wake();
+    disk_keeper_.wake();
     const std::scoped_lock lock(mutex_);
     cache_.set_bytes_max(store_settings_.read_cache_bytes);
     if (key == "log.retention.check.interval.ms") {
@@ -279,16 +285,10 @@ Result<StoreFacts> LocalStore::facts() const {
         facts.cache_bytes_max = store_settings_.read_cache_bytes;
     }
     facts.trash = trashed();
-    // The topics' directories count with the topics.
-    facts.other_disk_bytes =
-        disk_use(fs_, "", [](const std::string& name) { return name == kTopicsDirectory || name == kTrashDirectory; });
-    const auto add_beside = [&](const char* directory, const std::vector<std::shared_ptr<StoredTopic>>& topics) {
-        facts.other_disk_bytes += disk_use(fs_, directory, [&](const std::string& name) {
-            return std::any_of(topics.begin(), topics.end(), [&](const auto& topic) { return topic->name() == name; });
-        });
-    };
-    add_beside(kTopicsDirectory, facts.topics);
-    add_beside(kTrashDirectory, facts.trash);
+    facts.other_disk_bytes = other_disk_bytes(facts.topics, facts.trash);
+    facts.room_bytes = disk_keeper_.left();
+    facts.is_full = disk_keeper_.is_full();
+    facts.pressure_removed_bytes = pressure_removed_bytes_;
     return facts;
 }
 
@@ -308,7 +308,7 @@ Result<void> LocalStore::maintain(bool seal_all) {
     for (const auto& log : logs) {
         TOPICFS_TRY(log->seal_due(builder, seal_all));
     }
-    Maintenance::checkpoint(logs);
+    maintenance_.checkpoint(logs);
     Maintenance::retain(logs, environment_.clock->now());
     for (const auto& log : logs) {
         TOPICFS_TRY(log->give_back_due());
@@ -320,11 +320,13 @@ Result<void> LocalStore::maintain(bool seal_all) {
     }
     keep_groups();
     keep_trash();
+    (void)disk_keeper_.round();
     return {};
 }
 
 Result<void> LocalStore::close() {
-    trash_keeper_.stop();  // It makes changes.
+    disk_keeper_.stop();  // These make changes.
+    trash_keeper_.stop();
     const std::scoped_lock changes(changes_mutex_);
     {
         const std::scoped_lock lock(mutex_);
@@ -351,7 +353,7 @@ Result<void> LocalStore::close() {
             }
         }
     }
-    Maintenance::checkpoint(logs);
+    maintenance_.checkpoint(logs);
     for (const auto& log : logs) {
         if (log->failure().empty()) {
             // What writers that outlive us append from now on can be lost in a power cut like anything unsynced.

@@ -127,6 +127,7 @@ Result<void> LocalStore::open_or_create() {
     if (options_.read_only) {
         return {};
     }
+    fs_.reserve().open(fs_, kReserveDirectory);
     // From here on an end without close() under another boot id is a power cut.
     TOPICFS_TRY(save_state(false));
     for (const auto& topic : all_topics()) {
@@ -140,6 +141,9 @@ Result<void> LocalStore::open_or_create() {
         read_ahead_.start();
         group_keeper_.start();
         trash_keeper_.start();
+        disk_keeper_.start();
+    } else {
+        disk_keeper_.begin();
     }
     return {};
 }
@@ -282,8 +286,8 @@ Result<void> LocalStore::save_state(bool clean) {
         }
     }
     const std::string content = encode_text_file(file);
-    auto saved = replace_file(fs_, kStateFileName, content);
-    if (!saved && (is_errno(saved.error(), ENOSPC) || is_errno(saved.error(), EDQUOT))) {
+    auto saved = replace_book(fs_, kStateFileName, content);
+    if (!saved && lacks_room(saved.error())) {
         saved = overwrite_state(content);
     }
     return saved;
@@ -302,7 +306,8 @@ Result<std::shared_ptr<StoredTopic>> LocalStore::open_topic(const char* director
                                                             bool power_was_cut) {
     PartitionEnvironment environment = partitions_;
     environment.directory_name = directories_.name(std::string(directory) + "/" + std::string(name));
-    return StoredTopic::open(environment, std::string(name), *environment.directory_name, power_was_cut, group_work());
+    return StoredTopic::open(environment, std::string(name), *environment.directory_name, power_was_cut, group_work(),
+                             disk_keeper_.room());
 }
 
 Result<void> LocalStore::load_topics(const char* directory, Topics& topics) {

@@ -24,10 +24,6 @@ Error exists(const char* operation, std::string_view name, const char* detail) {
     return make_error(ErrorCode::kExists, operation, std::string(name), detail);
 }
 
-std::string directory_of(const std::string& path) {
-    return path.substr(0, path.find('/'));
-}
-
 }  // namespace
 
 std::vector<std::shared_ptr<StoredTopic>> LocalStore::trashed() const {

@@ -46,11 +46,33 @@ Result<void> StoredPartition::change_attributes(const AttributesChange& change) 
     return topic->change_partition_attributes(number_, *log_, change);
 }
 
+Result<std::size_t> StoredPartition::append(std::span<const std::byte> bytes) {
+    if (!room_->take(bytes.size())) {
+        return room_->refusal("append to", log_->directory());
+    }
+    return log_->append(bytes);
+}
+
+Result<std::size_t> StoredPartition::append_at(Position expected, std::span<const std::byte> bytes) {
+    if (!room_->take(bytes.size())) {
+        return room_->refusal("append to", log_->directory());
+    }
+    return log_->append(bytes, expected);
+}
+
+Result<std::shared_ptr<AppendFile>> StoredPartition::append_file() {
+    if (room_->is_near()) {
+        return make_error(ErrorCode::kBusy, "lend", log_->directory(), "the store is near one of its bounds");
+    }
+    return log_->append_file();
+}
+
 StoredTopic::StoredTopic(const PartitionEnvironment& environment, std::string name, std::string directory,
-                         GroupWork* group_work)
+                         GroupWork* group_work, std::shared_ptr<AppendRoom> room)
     : env_(environment),
       directory_(std::move(directory)),
       group_work_(group_work),
+      room_(room ? std::move(room) : std::make_shared<AppendRoom>()),
       settings_(std::make_shared<TopicSettings>()),
       name_(std::move(name)) {}
 
@@ -81,8 +103,9 @@ Result<void> StoredTopic::create_files(const PartitionEnvironment& environment, 
 
 Result<std::shared_ptr<StoredTopic>> StoredTopic::open(const PartitionEnvironment& environment, std::string name,
                                                        std::string directory, bool power_was_cut,
-                                                       GroupWork* group_work) {
-    auto topic = std::make_shared<StoredTopic>(environment, std::move(name), std::move(directory), group_work);
+                                                       GroupWork* group_work, std::shared_ptr<AppendRoom> room) {
+    auto topic = std::make_shared<StoredTopic>(environment, std::move(name), std::move(directory), group_work,
+                                               std::move(room));
     TOPICFS_TRY(topic->load());
     TOPICFS_TRY_ASSIGN(const std::vector<DirectoryEntry> entries, environment.fs.list(topic->directory_));
     std::vector<std::uint64_t> numbers;
@@ -108,7 +131,7 @@ Result<std::shared_ptr<StoredTopic>> StoredTopic::open(const PartitionEnvironmen
 
 Result<std::shared_ptr<StoredPartition>> StoredTopic::open_partition(std::uint32_t number, bool power_was_cut) {
     TOPICFS_TRY_ASSIGN(auto log, PartitionLog::open(env_, partition_directory(number), settings_, power_was_cut));
-    auto partition = std::make_shared<StoredPartition>(number, std::move(log), weak_from_this());
+    auto partition = std::make_shared<StoredPartition>(number, std::move(log), weak_from_this(), room_);
     if (!env_.read_only) {
         TOPICFS_TRY_ASSIGN(const Position end, partition->end());
         partition->opened_at(end);
@@ -194,6 +217,7 @@ Result<std::shared_ptr<Partition>> StoredTopic::add_partition(std::uint32_t numb
     if (number > count || number >= kPartitionsMax) {
         return make_error(ErrorCode::kInvalid, "add", shown, "the next partition is " + std::to_string(count));
     }
+    TOPICFS_TRY(check_room("add", shown));
     TOPICFS_TRY(add_partitions(1, attributes));
     return partition(number);
 }
@@ -362,6 +386,9 @@ Result<void> StoredTopic::set(std::string_view key, std::string_view value) {
         attributes = attributes_;
     }
     TOPICFS_TRY_ASSIGN(const TopicSettings changed, changed_settings(*before, key, value));
+    if (changed.num_partitions > partition_count()) {
+        TOPICFS_TRY(check_room("add partitions to", name()));
+    }
     const auto now = std::make_shared<const TopicSettings>(changed);
     {
         const std::scoped_lock lock(mutex_);
@@ -403,6 +430,10 @@ Result<void> StoredTopic::check_appends(const char* operation) const {
         return make_error(ErrorCode::kReadOnly, operation, name(), "the store is open for reading only");
     }
     return retired_.empty() ? Result<void>{} : make_error(ErrorCode::kReadOnly, operation, name(), retired_);
+}
+
+Result<void> StoredTopic::check_room(const char* operation, std::string path) const {
+    return room_->has_any() ? Result<void>{} : room_->refusal(operation, std::move(path));
 }
 
 Result<void> StoredTopic::check_changes(const char* operation) const {

@@ -6,6 +6,7 @@
 
 #include "format/text_file.h"
 #include "log/partition_log.h"
+#include "store/append_room.h"
 #include "store/line_turns.h"
 #include "store/topic_writer.h"
 
@@ -35,14 +36,13 @@ class StoredTopic;
 
 class StoredPartition final : public Partition {
 public:
-    StoredPartition(std::uint32_t number, std::shared_ptr<PartitionLog> log, std::weak_ptr<StoredTopic> topic)
-        : number_(number), log_(std::move(log)), topic_(std::move(topic)) {}
+    StoredPartition(std::uint32_t number, std::shared_ptr<PartitionLog> log, std::weak_ptr<StoredTopic> topic,
+                    std::shared_ptr<AppendRoom> room)
+        : number_(number), log_(std::move(log)), topic_(std::move(topic)), room_(std::move(room)) {}
 
     std::uint32_t number() const override { return number_; }
-    Result<std::size_t> append(std::span<const std::byte> bytes) override { return log_->append(bytes); }
-    Result<std::size_t> append_at(Position expected, std::span<const std::byte> bytes) override {
-        return log_->append(bytes, expected);
-    }
+    Result<std::size_t> append(std::span<const std::byte> bytes) override;
+    Result<std::size_t> append_at(Position expected, std::span<const std::byte> bytes) override;
     Result<void> sync() override { return log_->sync(); }
     Position start() const override { return log_->start(); }
     Offset start_offset() const override { return log_->start_offset(); }
@@ -59,7 +59,7 @@ public:
     Result<TimestampMs> time_of(Position position) override { return log_->time_of(position); }
     Result<void> trim(const Found& start) override { return log_->advance_start(start); }
     Result<PartitionStatus> status() override { return log_->status(); }
-    Result<std::shared_ptr<AppendFile>> append_file() override { return log_->append_file(); }
+    Result<std::shared_ptr<AppendFile>> append_file() override;
     void start_waiting(const std::shared_ptr<GrowthWaiter>& waiter) override { log_->start_waiting(waiter); }
     void stop_waiting(const std::shared_ptr<GrowthWaiter>& waiter) override { log_->stop_waiting(waiter); }
     bool is_removed() const override { return log_->is_removed(); }
@@ -81,6 +81,7 @@ private:
     const std::uint32_t number_;
     const std::shared_ptr<PartitionLog> log_;
     const std::weak_ptr<StoredTopic> topic_;
+    const std::shared_ptr<AppendRoom> room_;
     LineTurns line_turns_;
     Position opened_at_;                 // the log end then
     std::atomic<bool> is_ended_{false};  // end_cut_line() has nothing to do; changed with a turn alone
@@ -102,10 +103,11 @@ public:
     // A damaged `topic` file is replaced in memory by defaults that let nobody but the daemon's user in.
     static Result<std::shared_ptr<StoredTopic>> open(const PartitionEnvironment& environment, std::string name,
                                                      std::string directory, bool power_was_cut,
-                                                     GroupWork* group_work = nullptr);
+                                                     GroupWork* group_work = nullptr,
+                                                     std::shared_ptr<AppendRoom> room = nullptr);
 
     StoredTopic(const PartitionEnvironment& environment, std::string name, std::string directory,
-                GroupWork* group_work = nullptr);
+                GroupWork* group_work = nullptr, std::shared_ptr<AppendRoom> room = nullptr);
 
     std::string name() const override;
     std::optional<Removal> removal() const override;
@@ -139,6 +141,8 @@ public:
     std::shared_lock<std::shared_mutex> use() const { return std::shared_lock(use_mutex_); }
     Result<void> check_appends(const char* operation) const;  // kReadOnly where nothing at all is taken any more
     Result<void> check_changes(const char* operation) const;  // or where it is in the trash
+    Result<void> check_room(const char* operation, std::string path) const;        // ENOSPC
+    const std::shared_ptr<AppendRoom>& room() const { return room_; }
     std::shared_ptr<StoredPartition> stored_partition(std::uint32_t number) const;  // null where there is none
     std::uint32_t next_sticky() { return next_sticky_++; }
     void writer_gone() { --writers_; }
@@ -206,6 +210,7 @@ private:
     const PartitionEnvironment env_;
     const std::string directory_;
     GroupWork* const group_work_;
+    const std::shared_ptr<AppendRoom> room_;
 
     mutable std::shared_mutex use_mutex_;  // held by writers over each call; taken before mutex_
     std::atomic<std::uint32_t> writers_{0};

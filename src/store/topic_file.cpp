@@ -86,6 +86,7 @@ Result<void> StoredTopic::load() {
     auto content = read_small_file(env_.fs, path, kTextFileBytesMax);
     Result<TextFile> file = Error{};
     if (content) {
+        env_.fs.reserve().expect(content->size());
         file = decode_text_file(*content, "topic", kTopicFileVersion);
     } else if (is_errno(content.error(), ENOENT) || content.error().code == ErrorCode::kTooLarge) {
         file = make_error(ErrorCode::kDamaged, "read", path, "it is missing or too large");
@@ -181,7 +182,7 @@ Result<void> StoredTopic::save() {
         removal = removal_;
         content = encode_text_file(to_text());
     }
-    TOPICFS_TRY(replace_file(env_.fs, directory_ + "/" + kTopicFileName, content));
+    TOPICFS_TRY(replace_book(env_.fs, directory_ + "/" + kTopicFileName, content));
     const std::scoped_lock lock(mutex_);
     stored_removal_ = std::move(removal);
     keeps_no_removal_ = false;

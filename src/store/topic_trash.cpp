@@ -3,17 +3,7 @@
 #include "store/group.h"
 #include "store/topic.h"
 
-#include <cerrno>
-
 namespace topicfs {
-
-namespace {
-
-bool lacks_room(const Error& error) {
-    return is_errno(error, ENOSPC) || is_errno(error, EDQUOT);
-}
-
-}  // namespace
 
 std::string StoredTopic::name() const {
     const std::scoped_lock lock(name_mutex_);
@@ -34,6 +24,7 @@ Result<std::shared_ptr<const void>> StoredPartition::open_for_append() {
 }
 
 Result<std::shared_ptr<const void>> StoredTopic::open_for_append() {
+    TOPICFS_TRY(check_room("open", name()));
     const auto in_use = use();
     TOPICFS_TRY(check_changes("append to"));
     ++appenders_;

@@ -103,6 +103,10 @@ Result<std::size_t> StoredTopicWriter::append(std::span<const std::byte> bytes) 
     if (bytes.empty()) {
         return std::size_t{0};
     }
+    // Here only: the rest of a line that was taken is owed, whatever room there is.
+    if (!topic_->room()->take(bytes.size())) {
+        return topic_->room()->refusal("append to", shown_);
+    }
     auto stored = append_locked(bytes, delimiter);
     last_append_ms_ = clock_.monotonic_ms();
     if (scratch_.capacity() > kScratchBytesKept) {
@@ -259,7 +263,7 @@ StoredTopicWriter::Stored StoredTopicWriter::append_group(const Group& group, co
         return append_first(*partition, *first, bytes, delimiter);
     }
     const auto together = partition->line_turns().together();
-    auto stored = partition->append(bytes);
+    auto stored = partition->log()->append(bytes);
     if (!stored) {
         return {0, false, false, std::move(stored).error()};
     }
@@ -278,7 +282,7 @@ StoredTopicWriter::Stored StoredTopicWriter::append_first(StoredPartition& parti
         return {0, false, false, std::move(told).error()};
     }
     Stored stored;
-    if (auto appended = partition.append(bytes)) {
+    if (auto appended = partition.log()->append(bytes)) {
         stored.bytes = *appended;
         stored.is_whole = stored.bytes == bytes.size();
     } else {

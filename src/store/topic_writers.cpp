@@ -21,7 +21,7 @@ Result<void> StoredPartition::end_cut_line(std::byte delimiter) {
         std::byte last = ~delimiter;  // Where it cannot be read, an empty line is better than one that is mixed.
         const auto got = read(Position{log_end.value - 1}, std::span(&last, 1));
         if (!got || last != delimiter) {
-            const auto ended = append_at(log_end, std::span(&delimiter, 1));
+            const auto ended = log_->append(std::span(&delimiter, 1), log_end);
             if (!ended && ended.error().code != ErrorCode::kNotPermitted) {
                 return ended.error();
             }
@@ -37,6 +37,7 @@ std::shared_ptr<StoredTopicWriter> StoredTopic::new_writer(std::uint64_t number)
 }
 
 Result<std::shared_ptr<TopicWriter>> StoredTopic::open_writer() {
+    TOPICFS_TRY(check_room("open", name() + "/all"));
     const auto in_use = use();
     TOPICFS_TRY(check_changes("append to"));
     if (!settings().record_delimiter) {

@@ -200,6 +200,13 @@ Result<void> FaultFileSystem::rename(const std::string& from, const std::string&
     return inner_.rename(from, to);
 }
 
+Result<void> FaultFileSystem::exchange(const std::string& one, const std::string& other) {
+    if (auto error = failure("exchange", one)) {
+        return std::move(*error);
+    }
+    return inner_.exchange(one, other);
+}
+
 Result<void> FaultFileSystem::unlink(const std::string& path) {
     if (auto error = failure("unlink", path)) {
         return *error;

@@ -386,6 +386,13 @@ Result<void> PowerCutFileSystem::rename(const std::string& from, const std::stri
     return {};
 }
 
+Result<void> PowerCutFileSystem::exchange(const std::string& one, const std::string& other) {
+    TOPICFS_TRY_ASSIGN(const std::uint64_t number, begin_change("exchange", one));
+    TOPICFS_TRY(inner_->exchange(one, other));
+    note_name(number, [one, other](Tree& tree) { std::swap(tree[one], tree[other]); });
+    return {};
+}
+
 Result<void> PowerCutFileSystem::unlink(const std::string& path) {
     TOPICFS_TRY_ASSIGN(const std::uint64_t number, begin_change("unlink", path));
     TOPICFS_TRY(inner_->unlink(path));

@@ -62,6 +62,7 @@ public:
     Result<bool> try_lock(const File& file) override;
     Result<FileInfo> info(const std::string& path) override;
     Result<void> rename(const std::string& from, const std::string& to) override;
+    Result<void> exchange(const std::string& one, const std::string& other) override;  // of files
     Result<void> unlink(const std::string& path) override;
     Result<void> make_directory(const std::string& path, unsigned mode = 0700) override;
     Result<void> remove_directory(const std::string& path) override;

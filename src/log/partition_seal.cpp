@@ -310,7 +310,9 @@ PartitionLog::Checkpoint PartitionLog::begin_checkpoint() {
     const std::scoped_lock lock(mutex_);
     checkpoint.sealed_end_offset = sealed_end_offset_;
     for (const auto& segment : *segments_) {
-        if (segment->synced_bytes() < segment->bytes()) {
+        // The index of a segment that is closed since its last sync is not durable yet.
+        const bool closed = segment != segments_->back();
+        if (segment->synced_bytes() < segment->bytes() || (closed && segment->index_needs_sync())) {
             checkpoint.segments.emplace_back(segment, segment->bytes());
         }
     }
@@ -351,6 +353,9 @@ Result<void> PartitionLog::publish_checkpoint(Checkpoint& checkpoint) {
         if (auto noted = segment->note_synced(bytes); !noted) {
             fail(noted.error());
             return noted;
+        }
+        if (segment->base() != checkpoint.segment_base) {
+            segment->note_index_synced();
         }
     }
     TOPICFS_TRY(recovery_->publish([&](RecoveryPoint& point) { take_over(checkpoint, point); }));

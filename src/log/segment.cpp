@@ -327,6 +327,7 @@ Result<void> Segment::append_batch(const BatchHeader& header, std::span<const st
         return written;
     }
     has_tail_ = false;
+    index_needs_sync_ = true;
     note_disk_bytes(*current);
     entries_.store(number + 1, std::memory_order_release);
     bytes_.store(at + batch.size(), std::memory_order_release);
@@ -417,6 +418,7 @@ Result<void> Segment::sync(bool index_too) {
     TOPICFS_TRY(fs_.fdatasync(opened->segment));
     if (index_too) {
         TOPICFS_TRY(opened->index->sync());
+        index_needs_sync_ = false;
     }
     return note_synced(upto);
 }
@@ -471,6 +473,7 @@ bool Segment::let_go(Effort effort) {
             return false;
         }
         synced_bytes_.store(bytes(), std::memory_order_release);
+        index_needs_sync_ = false;
     }
     files_.reset();
     return true;

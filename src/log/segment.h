@@ -100,6 +100,9 @@ public:
     Result<void> sync(bool index_too);
     // The same by somebody else's syncfs, up to `bytes`. The error of a sync that failed before, as sync() gives it.
     Result<void> note_synced(std::uint64_t bytes);
+    // Whether its index has entries that no sync of it has made durable; and that somebody else's syncfs has.
+    bool index_needs_sync() const { return index_needs_sync_; }
+    void note_index_synced() { index_needs_sync_ = false; }
 
     // The codec and the first time of its first batch; nothing while it is empty.
     struct Origin {
@@ -158,6 +161,7 @@ private:
     std::atomic<std::uint64_t> bytes_;
     std::atomic<std::uint64_t> synced_bytes_;
     std::atomic<std::uint64_t> disk_bytes_;
+    std::atomic<bool> index_needs_sync_{false};
 };
 
 }  // namespace topicfs

@@ -260,8 +260,9 @@ clean_up() {
     jobs -p | xargs -r kill -KILL 2>/dev/null
     [[ -s $pid_file ]] && daemons+=("$(<"$pid_file")")
     for pid in "${daemons[@]}"; do
-        # Only what is our program still: the number may be another process's by now.
-        if [[ $(readlink "/proc/$pid/exe" 2>/dev/null) == "$TOPICFS" ]]; then
+        # Only what is a daemon of this test still: the number may be another process's by now, that of another test's
+        # daemon too.
+        if [[ $(readlink "/proc/$pid/exe" 2>/dev/null) == "$TOPICFS" ]] && grep -qsF "$scratch/" "/proc/$pid/cmdline"; then
             kill -KILL "$pid" 2>/dev/null
         fi
     done

@@ -313,6 +313,8 @@ private:
     Result<Piece> sealed_piece(Position position);
     Result<Piece> find_sealed_piece(Position position);
     Error removed_position(Position position) const;
+    void look_for_removed();
+    Error removed_or(Position position, Error error);
     // The segment whose range holds `position`, and where the next one begins.
     struct Place {
         std::shared_ptr<Segment> segment;  // none where the position lies before the first

@@ -201,7 +201,8 @@ Result<std::size_t> PartitionLog::read_sealed(Position from, std::span<std::byte
     if (from < removed_end_.load()) {
         return removed_position(from);
     }
-    return piece.segment->copy_raw(*piece.batch, from - piece.entry().base_position, into);
+    auto copied = piece.segment->copy_raw(*piece.batch, from - piece.entry().base_position, into);
+    return copied ? std::move(copied) : removed_or(from, std::move(copied).error());
 }
 
 // What is better copied (see FileWindows), where head cannot be mapped, and beside a daemon, which does not wait for
@@ -263,16 +264,21 @@ Result<std::size_t> PartitionLog::view_sealed(Position from, std::size_t bytes, 
         view.add(piece.batch->raw.bytes().subspan(skip, wanted), piece.batch);
         return wanted;
     }
-    const auto added = piece.segment->view_stored(*piece.batch, skip, wanted, view);
-    if (added && *added > 0) {
-        view.keep(piece.pin);
-        return *added;
+    if (!env_.read_only) {  // else a daemon may be at work, which does not wait for this process before it punches
+        const auto added = piece.segment->view_stored(*piece.batch, skip, wanted, view);
+        if (added && *added > 0) {
+            view.keep(piece.pin);
+            return *added;
+        }
     }
     // Better copied, or it cannot be mapped. If it cannot be read either, this says why.
     const auto copy = std::make_shared<Buffer>(env_.cache.buffers().take(wanted));
-    TOPICFS_TRY_ASSIGN(const std::size_t got, piece.segment->copy_raw(*piece.batch, skip, copy->bytes()));
-    view.add(std::span<const std::byte>(copy->bytes()).first(got), copy);
-    return got;
+    auto got = piece.segment->copy_raw(*piece.batch, skip, copy->bytes());
+    if (!got) {
+        return removed_or(from, std::move(got).error());
+    }
+    view.add(std::span<const std::byte>(copy->bytes()).first(*got), copy);
+    return *got;
 }
 
 Result<BatchCache::Batch> PartitionLog::decoded(const std::shared_ptr<Segment>& segment, const IndexEntry& entry) {
@@ -320,6 +326,9 @@ PartitionLog::Place PartitionLog::place_of(Position position) const {
 Result<PartitionLog::Piece> PartitionLog::sealed_piece(Position position) {
     HeadPins::Pin pin = sealed_pins_.take();
     auto piece = find_sealed_piece(position);
+    if (!piece) {
+        look_for_removed();
+    }
     const Position removed = removed_end_.load();
     // What is behind the log start of its batch is there still, and may be asked for by where the batch begins.
     if (piece ? piece->entry().end_position() <= removed : position < removed) {
@@ -328,6 +337,30 @@ Result<PartitionLog::Piece> PartitionLog::sealed_piece(Position position) {
     TOPICFS_TRY(piece);
     piece->pin = std::move(pin);
     return piece;
+}
+
+// Beside a daemon, which removes without asking this process: what lies before the log start of now is to be read no
+// more. Where that cannot be told it stays as it was.
+void PartitionLog::look_for_removed() {
+    if (!env_.read_only) {
+        return;
+    }
+    const auto choice = RecoveryFile::load(env_.fs, path(kRecoveryFileName));
+    if (!choice || !*choice) {
+        return;
+    }
+    const RecoveryPoint& point = (*choice)->point;
+    const std::scoped_lock lock(mutex_);
+    if (point.log_start > log_start_.position) {
+        log_start_ = {point.log_start, point.log_start_offset};
+        removed_end_ = point.log_start;
+    }
+}
+
+// For what went wrong at reading `position`.
+Error PartitionLog::removed_or(Position position, Error error) {
+    look_for_removed();
+    return position < removed_end_.load() ? removed_position(position) : std::move(error);
 }
 
 Error PartitionLog::removed_position(Position position) const {
@@ -380,9 +413,12 @@ Position PartitionLog::damage_end(Position position) const {
 
 // Notes a range that cannot be served, once, and makes the error for it.
 Error PartitionLog::damage(Position from, Position to, const std::string& reason) {
-    if (from < removed_end_.load()) {
+    look_for_removed();
+    const Position removed = removed_end_.load();
+    if (to <= removed) {
         return removed_position(from);
     }
+    from = std::max(from, removed);
     Error error =
         make_error(ErrorCode::kDamaged, "read", directory_,
                    "positions " + std::to_string(from.value) + " to " + std::to_string(to.value) + ": " + reason);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <cerrno>
 
 namespace topicfs {
 
@@ -54,7 +55,12 @@ Result<void> Recovery::list_files() {
         } else if (name->kind == PartitionFile::kTimes) {
             times_.push_back(name->base);
         } else if (name->kind == PartitionFile::kSegment) {
-            TOPICFS_TRY_ASSIGN(const FileInfo info, fs_.info(path(entry.name)));
+            const auto found = fs_.info(path(entry.name));
+            if (!found && options_.read_only && is_errno(found.error(), ENOENT)) {
+                continue;  // A daemon at work has removed it since.
+            }
+            TOPICFS_TRY(found);
+            const FileInfo& info = *found;
             std::uint64_t disk_bytes = info.disk_bytes;
             if (const auto index = fs_.info(path(index_file_name(name->base)))) {
                 disk_bytes += index->disk_bytes;
@@ -264,24 +270,50 @@ Result<void> Recovery::remove_other_heads() {
     return sync_directory(fs_, directory_);
 }
 
-void Recovery::note_damage(Position from, Position to, const std::string& reason) {
-    log_error(directory_ + ": positions " + std::to_string(from.value) + " to " + std::to_string(to.value) + ": " +
-              reason + "; reading them is an input/output error");
-    out_.damaged.push_back({from, to, reason});
+namespace {
+
+void log_damage(const std::string& directory, const DamagedRange& range) {
+    log_error(directory + ": positions " + std::to_string(range.from.value) + " to " + std::to_string(range.to.value) +
+              ": " + range.reason + "; reading them is an input/output error");
 }
 
+}  // namespace
+
+void Recovery::note_damage(Position from, Position to, const std::string& reason) {
+    out_.damaged.push_back({from, to, reason});
+    if (!options_.read_only) {  // else it is not known yet whether it is damage
+        log_damage(directory_, out_.damaged.back());
+    }
+}
+
+// Beside a daemon at work, which may seal, punch and remove between the looks at recovery point, segments and head:
+// then it was no damage, and what was listed may be gone when it is opened.
 Result<Recovered> recover_partition(FileSystem& fs, const std::string& directory, const RecoveryOptions& options) {
+    if (!options.read_only) {
+        return Recovery(fs, directory, options).run();
+    }
     constexpr int kTries = 10;
     for (int tries = 1;; ++tries) {
-        TOPICFS_TRY_ASSIGN(Recovered recovered, Recovery(fs, directory, options).run());
-        if (!options.read_only || !recovered.choice || recovered.damaged.empty() || tries == kTries) {
-            return recovered;
+        auto recovered = Recovery(fs, directory, options).run();
+        const bool is_last = tries == kTries;
+        if (!recovered && is_errno(recovered.error(), ENOENT) && !is_last) {
+            continue;
         }
-        // A daemon at work may have sealed and punched between the looks at segments and head: then it was no damage.
-        TOPICFS_TRY_ASSIGN(const auto choice, RecoveryFile::load(fs, directory + "/" + kRecoveryFileName));
-        if (choice && choice->point == recovered.choice->point) {
-            return recovered;
+        TOPICFS_TRY(recovered);
+        if (recovered->choice && !recovered->damaged.empty()) {
+            TOPICFS_TRY_ASSIGN(const auto choice, RecoveryFile::load(fs, directory + "/" + kRecoveryFileName));
+            if (choice && choice->point != recovered->choice->point) {
+                if (!is_last) {
+                    continue;
+                }
+                const Position removed = choice->point.log_start;
+                std::erase_if(recovered->damaged, [&](const DamagedRange& range) { return range.to <= removed; });
+            }
         }
+        for (const DamagedRange& range : recovered->damaged) {
+            log_damage(directory, range);
+        }
+        return recovered;
     }
 }
 

@@ -226,8 +226,24 @@ Result<std::optional<IndexEntry>> Segment::end_entry(bool last) {
 Result<Segment::Decoded> Segment::read_batch(const IndexEntry& entry, BufferPool& buffers) {
     TOPICFS_TRY_ASSIGN(const std::shared_ptr<Files> opened, files());
     if (entry.file_offset < given_back_end_.load(std::memory_order_acquire)) {
-        return make_error(ErrorCode::kNotFound, "read", path_, "the batch was given back");
+        return given_back_error();
     }
+    auto batch = read_batch_from(opened, entry, buffers);
+    if (!batch && batch.error().code == ErrorCode::kDamaged) {
+        TOPICFS_TRY_ASSIGN(const bool gone, was_given_back(opened, entry.file_offset));
+        if (gone) {
+            return given_back_error();
+        }
+    }
+    return batch;
+}
+
+Error Segment::given_back_error() const {
+    return make_error(ErrorCode::kNotFound, "read", path_, "the batch was given back");
+}
+
+Result<Segment::Decoded> Segment::read_batch_from(const std::shared_ptr<Files>& opened, const IndexEntry& entry,
+                                                  BufferPool& buffers) {
     TOPICFS_TRY_ASSIGN(BatchDecoded decoded,
                        read_batch_header(fs_, opened->segment, entry.file_offset, entry.file_end()));
     const BatchHeader& header = decoded.header;
@@ -236,6 +252,10 @@ Result<Segment::Decoded> Segment::read_batch(const IndexEntry& entry, BufferPool
     }
     if (decoded.outcome != BatchOutcome::kBatch || header.base_position != entry.base_position ||
         header.raw_bytes != entry.raw_bytes || header.batch_bytes() != entry.batch_bytes) {
+        TOPICFS_TRY_ASSIGN(const bool gone, was_given_back(opened, entry.file_offset));
+        if (gone) {
+            return given_back_error();
+        }
         TOPICFS_TRY(rebuild_index(opened));
         Error error = make_error(ErrorCode::kDamaged, "read", path_, "no valid batch header");
         error.position = entry.file_offset;
@@ -278,6 +298,12 @@ Result<std::size_t> Segment::copy_raw(const Decoded& batch, std::size_t skip, st
             return make_error(ErrorCode::kDamaged, "read", path_, "the payload is cut short");
         }
         copied += step;
+    }
+    if (access_ == Access::kRead) {
+        TOPICFS_TRY_ASSIGN(const bool gone, was_given_back(opened, batch.entry.file_offset));
+        if (gone) {
+            return given_back_error();
+        }
     }
     return copied;
 }
@@ -358,6 +384,26 @@ Result<void> Segment::note_front_locked(Files& opened, const std::optional<Given
     first_entry_.store(first, std::memory_order_release);
     first_known_.reset();
     return {};
+}
+
+// Whether what stands at `file_offset` was given back. By another process too, which has told so in the file before it
+// punches: what was read before this look says no is what was written.
+Result<bool> Segment::was_given_back(const std::shared_ptr<Files>& opened, std::uint64_t file_offset) {
+    if (access_ == Access::kRead) {
+        constexpr int kLooksMax = 10;  // It can be caught half written.
+        auto front = read_given_back(fs_, opened->segment, bytes());
+        for (int look = 1; !front && front.error().code == ErrorCode::kDamaged && look < kLooksMax; ++look) {
+            front = read_given_back(fs_, opened->segment, bytes());
+        }
+        if (!front && front.error().code != ErrorCode::kDamaged) {
+            return std::move(front).error();
+        }
+        const std::scoped_lock lock(append_mutex_);
+        if (front && *front && (*front)->file_end > given_back_end_.load(std::memory_order_relaxed)) {
+            TOPICFS_TRY(note_front_locked(*opened, *front));
+        }
+    }
+    return file_offset < given_back_end_.load(std::memory_order_acquire);
 }
 
 Result<std::optional<GivenBack>> Segment::given_back() {

@@ -73,12 +73,15 @@ public:
         bool is_stored() const { return stored_frame_at != 0; }
         std::size_t memory_bytes() const;
     };
-    // Reads, checks and decodes the batch. kDamaged where that fails. Where it is not the batch that the entry promises
+    // Reads, checks and decodes the batch. kDamaged where that fails; kNotFound where it was given back, with
+    // Access::kRead by another process perhaps, which asks nobody. Where it is not the batch that the entry promises
     // the index may be what is wrong: it was rebuilt then (once), and the caller looks `entry` up again.
     Result<Decoded> read_batch(const IndexEntry& entry, BufferPool& buffers);
     // Copies raw bytes of it, from `skip` (below its raw length) on; fewer than there is room for at its end only.
+    // kNotFound as of read_batch().
     Result<std::size_t> copy_raw(const Decoded& batch, std::size_t skip, std::span<std::byte> into);
-    // Adds up to `bytes` raw bytes of a batch that is stored to `view`, as a mapping. Returns how many.
+    // Adds up to `bytes` raw bytes of a batch that is stored to `view`, as a mapping. Returns how many. Not where
+    // another process can give them back meanwhile.
     Result<std::size_t> view_stored(const Decoded& batch, std::size_t skip, std::size_t bytes, ByteView& view);
 
     // What stands before the first batch; nothing where that is at the file's begin.
@@ -128,6 +131,9 @@ private:
     Result<std::shared_ptr<Files>> open_files_locked(bool rebuild_index);
     void keep_locked(std::shared_ptr<Files> files);
     Result<void> drop_tail_locked(Files& opened);
+    Result<Decoded> read_batch_from(const std::shared_ptr<Files>& opened, const IndexEntry& entry, BufferPool& buffers);
+    Error given_back_error() const;
+    Result<bool> was_given_back(const std::shared_ptr<Files>& opened, std::uint64_t file_offset);
     Result<void> note_front_locked(Files& opened, const std::optional<GivenBack>& front);
     void note_disk_bytes(const Files& opened);
     // After the index proved wrong; does nothing where somebody else did it since `seen`.

@@ -21,8 +21,8 @@ const CommandSpec kCatSpec = {
     {},
     "It may run while the store is mounted, and writes what was appended up to now. Where\n"
     "bytes of a partition are damaged it says on stderr which are missing, goes on behind\n"
-    "them, and ends with exit status 1; a view ends there. Topics in the trash are found as\n"
-    ".trash/TOPIC.\n",
+    "them, and ends with exit status 1; a view ends there. The same where retention removes\n"
+    "what it has not read yet. Topics in the trash are found as .trash/TOPIC.\n",
     "  topicfs cat /var/lib/topicfs orders/0\n"
     "  topicfs cat /var/lib/topicfs orders/0@-15m | grep -c error\n"
     "  topicfs cat /var/lib/topicfs orders/all@2026-11-21..2026-11-22\n",
@@ -111,6 +111,7 @@ Result<Position> behind_damage(Partition& partition, Position from, Position end
 int copy(Partition& partition, const std::string& name, Position from, Position end) {
     std::vector<std::byte> buffer(kReadBytes);
     int status = kExitDone;
+    bool is_begun = false;
     while (from < end) {
         const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), end - from));
         const auto got = partition.read(from, std::span(buffer).first(wanted));
@@ -121,7 +122,19 @@ int copy(Partition& partition, const std::string& name, Position from, Position 
             if (!print({reinterpret_cast<const char*>(buffer.data()), *got})) {
                 return errno == EPIPE ? status : kExitFailed;
             }
+            is_begun = true;
             from = from + *got;
+            continue;
+        }
+        if (got.error().code == ErrorCode::kNotFound && partition.start() > from) {
+            // A daemon has removed it meanwhile. As long as nothing is written the log just begins there.
+            const Position next = std::min(partition.start(), end);
+            if (is_begun) {
+                warn(name + ": positions " + std::to_string(from.value) + " to " + std::to_string(next.value) +
+                     " were removed before they were read, and are left out");
+                status = kExitNo;
+            }
+            from = next;
             continue;
         }
         if (got.error().code != ErrorCode::kDamaged) {

@@ -41,7 +41,7 @@ tsh 'echo 20 > "$mnt/.config/log.retention.check.interval.ms"; echo "$1" > "$mnt
 for ((round = 1; round <= rounds; ++round)); do
     set_up
     : >"$scratch/writer"
-    timeout --kill-after=5 100 python3 "$tests_directory/retention_log.py" run "$mnt/k/0" "$state" "$TOPICFS" \
+    timeout --kill-after=60 100 python3 "$tests_directory/retention_log.py" run "$mnt/k/0" "$state" "$TOPICFS" \
         $((RANDOM)) $((round % 3 != 0)) >"$scratch/writer" 2>&1 &
     writer=$!
     wait_until 20 runs

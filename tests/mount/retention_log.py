@@ -2,6 +2,7 @@
 
 retention_log.py run PARTITION STATE TOPICFS SEED TRIMS: appends to PARTITION, a path in a mount; with TRIMS (0 or 1) it
 trims it at random moments to random records. It writes to STATE at its end (SIGTERM, or the daemon's) what was acknowledged.
+retention_log.py lines FILE GAPS: whether FILE has such lines, whole and in order, with GAPS (1) some may be missing.
 retention_log.py check PARTITION STATE DATA RETENTION_BYTES BATCH_BYTES: whether what is there is what that left.
 """
 
@@ -208,11 +209,38 @@ def check(partition, state_path, directory, retention_bytes, batch_bytes):
     save(state_path, state)
 
 
+def check_lines(path, may_have_gaps):
+    with open(path, "rb") as file:
+        lines = file.read().splitlines(keepends=True)
+    expected = None
+    for text in lines:
+        number = int(text[:10]) if text[:10].isdigit() else -1
+        if number >= 0 and text == line(number) and (number == expected or expected is None or (may_have_gaps and number > expected)):
+            expected = number + 1
+            continue
+        # Where something was left out the line before it is cut; the last line may be one that is being written.
+        is_cut = may_have_gaps and expected is not None and cut_line_and_next(text, expected)
+        is_last = text is lines[-1] and expected is not None and line(expected).startswith(text)
+        assert is_cut or is_last, f"after {expected} comes {text}"
+        expected = is_cut or expected
+
+
+def cut_line_and_next(text, expected):
+    """What follows the rest of a line that was cut, and a whole one behind it; nothing where it is something else."""
+    for cut in range(1, len(text)):
+        number = text[cut : cut + 10]
+        if line(expected).startswith(text[:cut]) and number.isdigit() and text[cut:] == line(int(number)):
+            return int(number) + 1
+    return None
+
+
 def main():
     mode, arguments = sys.argv[1], sys.argv[2:]
     if mode == "run":
         partition, state_path, topicfs, seed, trims = arguments
         Run(partition, state_path, topicfs, int(seed)).run(trims == "1")
+    elif mode == "lines":
+        check_lines(arguments[0], arguments[1] == "1")
     else:
         partition, state_path, directory, retention_bytes, batch_bytes = arguments
         check(partition, state_path, directory, int(retention_bytes), int(batch_bytes))

@@ -201,6 +201,11 @@ Result<void> PartitionLog::advance_start_locked(Found start) {
     }
     if (start.position > durable_sealed_end_.load()) {
         TOPICFS_TRY(checkpoint_here());
+        if (start.position > durable_sealed_end_.load()) {
+            // It has failed meanwhile, which is no error of a checkpoint. Segments are not as far as the log start yet.
+            return make_error(ErrorCode::kReadOnly, "move the log start of", directory_,
+                              failed_ ? failure() : "what it is moved to is not durable yet");
+        }
     }
     TOPICFS_TRY(recovery_->commit([&](RecoveryPoint& point) {
         point.log_start = start.position;

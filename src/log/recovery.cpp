@@ -36,6 +36,7 @@ Result<Recovered> Recovery::run() {
     if (!options_.read_only) {
         TOPICFS_TRY(store_decision());
         TOPICFS_TRY(remove_other_heads());
+        remove_lone_indexes();
     }
     return std::move(out_);
 }
@@ -54,6 +55,8 @@ Result<void> Recovery::list_files() {
             heads_.push_back(name->base);
         } else if (name->kind == PartitionFile::kTimes) {
             times_.push_back(name->base);
+        } else if (name->kind == PartitionFile::kIndex) {
+            indexes_.push_back(name->base);
         } else if (name->kind == PartitionFile::kSegment) {
             const auto found = fs_.info(path(entry.name));
             if (!found && options_.read_only && is_errno(found.error(), ENOENT)) {
@@ -268,6 +271,20 @@ Result<void> Recovery::remove_other_heads() {
         TOPICFS_TRY(fs_.unlink(path(name)));
     }
     return sync_directory(fs_, directory_);
+}
+
+// Whoever removed a segment may have died before its index was gone. One that stays is in nobody's way.
+void Recovery::remove_lone_indexes() {
+    if (!out_.damaged.empty()) {
+        return;
+    }
+    for (const Position base : indexes_) {
+        const bool has_segment =
+            std::any_of(listed_.begin(), listed_.end(), [&](const Listed& segment) { return segment.base == base; });
+        if (!has_segment) {
+            (void)fs_.unlink(path(index_file_name(base))).has_value();
+        }
+    }
 }
 
 namespace {

@@ -37,6 +37,7 @@ private:
     Result<void> settle_head();
     Result<void> store_decision();
     Result<void> remove_other_heads();
+    void remove_lone_indexes();
     void note_damage(Position from, Position to, const std::string& reason);
     std::string path(const std::string& name) const { return directory_ + "/" + name; }
 
@@ -52,6 +53,7 @@ private:
     std::vector<Listed> listed_;
     std::vector<Position> heads_;
     std::vector<Position> times_;
+    std::vector<Position> indexes_;
     Recovered out_;
     Position sealed_end_;
     Offset sealed_end_offset_;

@@ -314,3 +314,42 @@ TEST_CASE("Retention: what somebody still views is not given back") {
     CHECK(p.blocks(p.segment_path(0, Codec::kNone)) < held / 2);
     CHECK(p.read(150000, 1) == "p");
 }
+
+TEST_CASE("Retention: who dies between unlinking a segment and its index leaves nothing for good") {
+    Retained p;
+    p.add_lines(10);
+    REQUIRE(p.log->advance_start(p.log->find_offset(Offset{4}).value()));
+    p.kill();
+    std::filesystem::remove(p.segment_path(0));
+    p.open();
+    CHECK_FALSE(std::filesystem::exists(p.index_path(0)));
+    CHECK(std::filesystem::exists(p.index_path(100)));
+    REQUIRE(p.log->give_back_due());
+    CHECK(p.from_start() == p.from_line(4));
+}
+
+TEST_CASE("Retention: the log start is not moved behind what could not be made durable") {
+    struct FailingWork : BackgroundWork {
+        void seal_at(PartitionLog&, std::int64_t) override {}
+        void flush_at(PartitionLog&, std::int64_t) override {}
+        void checkpoint_soon() override {}
+        Result<void> checkpoint_now(PartitionLog& partition) override {
+            partition.fail(system_error(EIO, "fdatasync", "a segment"));  // as another thread's checkpoint does
+            return BackgroundWork::checkpoint_now(partition);
+        }
+    } work;
+    Retained p;
+    p.add_lines(3);
+    p.work = &work;
+    p.restart();
+    p.append("in head\n");
+    p.append("too\n");
+    const auto moved = p.log->advance_start(p.log->find_offset(Offset{4}).value());
+    REQUIRE_FALSE(moved);
+    CHECK(moved.error().code == ErrorCode::kReadOnly);
+    CHECK(p.log->start_offset().value == 0);
+    p.work = nullptr;
+    p.restart();
+    CHECK(p.log->start_offset().value == 0);
+    CHECK(p.all() == p.from_line(0) + "in head\ntoo\n");
+}

@@ -53,12 +53,13 @@ class Run:
         self.topicfs = topicfs
         self.random = random.Random(seed)
         self.trim_random = random.Random(seed + 1)
+        self.told = False  # to end; no Event, as a second signal may come while the first one is at it
         self.ended = threading.Event()
 
     def append(self):
         file = os.open(self.partition, os.O_WRONLY | os.O_APPEND)
         state = self.state
-        while not self.ended.is_set():
+        while not self.told:
             first = state["acknowledged"]
             count = self.random.choice([1, 2, 5, 40])
             lines = [line(number) for number in range(first, first + count)]
@@ -118,8 +119,11 @@ class Run:
         except Exception as error:  # pylint: disable=broad-except
             failures.append(error)
 
+    def tell(self, *_):
+        self.told = True
+
     def run(self, trims):
-        signal.signal(signal.SIGTERM, lambda *_: self.ended.set())
+        signal.signal(signal.SIGTERM, self.tell)
         failures = []
         trimmer = threading.Thread(target=self.trim_on, args=(failures,))
         if trims:

@@ -262,12 +262,12 @@ public:
     // When the byte at `position` was appended; kNotFound below the log start, and at or behind the log end.
     virtual Result<TimestampMs> time_of(Position position) = 0;
 
-    // Waits for nobody who appends to the partition, seals it or makes a checkpoint, however long the disk takes.
     // Moves the log start on to the record that begins at `start`, as a find function gave it; does nothing where it is
     // there already, or further on. Durable on return. What lies before is given back to the disk, as what retention
     // removes: file.delete.delay.ms later. kReadOnly.
     virtual Result<void> trim(const Found& start) = 0;
 
+    // Waits for nobody who appends to the partition, seals it or makes a checkpoint, however long the disk takes.
     virtual Result<PartitionStatus> status() = 0;
 
     // kReadOnly where appends are refused at present, or the topic is in the trash; kInvalid where each of them must be

@@ -113,7 +113,7 @@ Result<Found> PartitionLog::log_end() {
     return Found{std::max(from, log_end), Offset{counted + more}};
 }
 
-Result<Found> PartitionLog::find_offset(Offset offset) {
+Result<Found> PartitionLog::find_offset_once(Offset offset) {
     const SealedEnd sealed = sealed_end_pair();
     const Found start = log_start();
     if (offset < start.offset) {
@@ -196,7 +196,7 @@ Result<Found> PartitionLog::records_end() {
     return find_offset(found.offset);
 }
 
-Result<Found> PartitionLog::find_position(Position position) {
+Result<Found> PartitionLog::find_position_once(Position position) {
     TOPICFS_TRY_ASSIGN(const Position log_end, end());
     if (position < start() || position > log_end) {
         return not_found(directory_, "position " + std::to_string(position.value) + " is not in the log");
@@ -204,7 +204,7 @@ Result<Found> PartitionLog::find_position(Position position) {
     return found_at(position);
 }
 
-Result<Found> PartitionLog::find_time(TimestampMs time) {
+Result<Found> PartitionLog::find_time_once(TimestampMs time) {
     TOPICFS_TRY_ASSIGN(const Position log_end, look());
     TOPICFS_TRY_ASSIGN(const std::optional<Position> byte, first_byte_at(time));
     return found_at(byte.value_or(log_end));
@@ -389,6 +389,34 @@ Result<Found> PartitionLog::begin_of_record(Offset offset, Position inside) {
         }
         upto = from;
     }
+}
+
+// Beside a daemon, which removes meanwhile.
+template <typename Find>
+auto PartitionLog::again_if_removed(Find find) -> decltype(find()) {
+    for (;;) {
+        const Position before = start();
+        auto found = find();
+        if (found || !env_.read_only) {
+            return found;
+        }
+        look_for_removed();
+        if (start() == before) {
+            return found;
+        }
+    }
+}
+
+Result<Found> PartitionLog::find_offset(Offset offset) {
+    return again_if_removed([&] { return find_offset_once(offset); });
+}
+
+Result<Found> PartitionLog::find_position(Position position) {
+    return again_if_removed([&] { return find_position_once(position); });
+}
+
+Result<Found> PartitionLog::find_time(TimestampMs time) {
+    return again_if_removed([&] { return find_time_once(time); });
 }
 
 }  // namespace topicfs

@@ -313,6 +313,11 @@ private:
     Result<Piece> sealed_piece(Position position);
     Result<Piece> find_sealed_piece(Position position);
     Error removed_position(Position position) const;
+    Result<Found> find_offset_once(Offset offset);
+    Result<Found> find_position_once(Position position);
+    Result<Found> find_time_once(TimestampMs time);
+    template <typename Find>
+    auto again_if_removed(Find find) -> decltype(find());
     void look_for_removed();
     Error removed_or(Position position, Error error);
     // The segment whose range holds `position`, and where the next one begins.

@@ -354,6 +354,12 @@ void PartitionLog::look_for_removed() {
     if (point.log_start > log_start_.position) {
         log_start_ = {point.log_start, point.log_start_offset};
         removed_end_ = point.log_start;
+        auto left = std::make_shared<SegmentList>(*segments_);
+        while (left->size() > 1 && (*left)[1]->base() <= point.log_start) {
+            std::erase(in_use_, left->front());
+            left->erase(left->begin());
+        }
+        segments_ = std::move(left);
     }
 }
 

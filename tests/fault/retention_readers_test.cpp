@@ -105,6 +105,7 @@ public:
     std::uint64_t calls() const { return calls_; }
     const std::string& written() const { return written_; }
     std::uint64_t start() const { return partition_->start().value; }
+    TimestampMs now() const { return clock_.now(); }
     std::filesystem::path partition_path() const { return directory_ / "topics/T/0"; }
     Result<std::unique_ptr<LocalStore>> open_beside(std::unique_ptr<FileSystem> fs) {
         StoreEnvironment environment;
@@ -211,6 +212,43 @@ TEST_CASE("Retention beside a reader: verify finds no damage") {
             INFO((verified ? std::string() : verified.error().message()));
             REQUIRE(verified);
             CHECK(seen.text == "");
+            met = daemon.start() > 0;
+        }
+        CHECK(number > 40);
+    }
+}
+
+TEST_CASE("Retention beside a reader: a look-up finds what is there, or that it was removed") {
+    for (const Layout& layout : kLayouts) {
+        std::uint64_t number = 1;
+        for (bool met = true; met; number += 1 + number / 30) {
+            INFO(layout.codec << ", segments of " << layout.segment_bytes << ", from call " << number << " on");
+            Daemon daemon(layout);
+            auto fs = daemon.reader_file_system();
+            daemon.remove_at_calls_of(*fs, number, 3 + number % 20);
+            const auto store = daemon.open_beside(std::move(fs));
+            REQUIRE(store);
+            const auto partition = (*(*store)->topic("T"))->partition(0);
+            REQUIRE(partition);
+            for (const std::uint64_t offset : {7u, 33u, 52u, 68u}) {
+                const auto found = (*partition)->find_offset(Offset{offset});
+                const auto at = (*partition)->find_position(Position{offset * kLineBytes + 5});
+                INFO("offset " << offset << ", the log starts at " << daemon.start());
+                for (const auto* each : {&found, &at}) {
+                    INFO((*each ? std::string() : each->error().message()));
+                    if (*each) {
+                        CHECK((*each)->position.value == offset * kLineBytes);
+                        CHECK((*each)->offset.value == offset);
+                    } else {
+                        CHECK(each->error().code == ErrorCode::kNotFound);
+                        CHECK(daemon.start() > offset * kLineBytes);
+                    }
+                }
+            }
+            const auto last = (*partition)->find_time(daemon.now() + 1'000'000);
+            INFO((last ? std::string() : last.error().message()));
+            CHECK(last);
+            CHECK((*partition)->status()->damaged.empty());
             met = daemon.start() > 0;
         }
         CHECK(number > 40);

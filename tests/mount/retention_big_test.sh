@@ -1,0 +1,105 @@
+#!/bin/bash
+# What goes through a partition at a steady pace takes no more of the disk than retention.bytes, what comes in during one
+# check and one delay, a batch and head. Who follows it sees every line, and no append waits.
+#
+#   BYTES        that go through (default 1 GB)        BYTES_PER_SECOND  (default 100 MB)
+#   KEPT_BYTES   retention.bytes (default 100 MB)      CODECS            (default "none lz4")
+#   CHECK_MS     log.retention.check.interval.ms (1 s) DELAY_MS          file.delete.delay.ms (1 s)
+#   WRITE_BYTES  of one write(2) (default 64 KiB)
+#   LIMIT_MS     if given: no write(2) may take longer; else it is only said what they took
+source "$(dirname "$0")/lib.sh"
+need_fuse
+need_root
+need python3
+export LC_ALL=C
+bytes=${BYTES:-1000000000}
+pace=${BYTES_PER_SECOND:-100000000}
+kept=${KEPT_BYTES:-100000000}
+check_ms=${CHECK_MS:-1000}
+delay_ms=${DELAY_MS:-1000}
+write_bytes=${WRITE_BYTES:-65536}
+paced=$(helper paced_lines)
+seconds_max=$((60 + 3 * bytes / pace))
+seal_bytes=1048576
+# Of the partition's books (recovery point, times, indices), the directories, and blocks that are kept in part.
+books=1000000
+
+# write TOPIC: sets $lines, $written, $took_ms, $writes, $p50, $p999, $longest and $late.
+write() {
+    t "$paced" write "$mnt/$1/0" "$bytes" "$pace" "$write_bytes" >"$scratch/wrote" || fail "$(cat "$scratch/wrote")"
+    read -r lines written took_ms writes p50 p999 longest late <"$scratch/wrote"
+    say "$1: $written bytes in $took_ms ms, $writes writes: median $p50 us, 99.9 % $p999 us, longest $longest us; at most $late us late"
+}
+# watch_disk TOPIC FILE: every 50 ms what the partition takes, "MILLISECONDS BYTES", until it is killed.
+watch_disk() {
+    exec python3 - "$data/topics/$1/0" "$2" <<'P'
+import os, sys, time
+directory, to = sys.argv[1:]
+with open(to, "w", buffering=1) as out:
+    while True:
+        at, taken = time.clock_gettime_ns(time.CLOCK_REALTIME) // 1000000, 0
+        for name in os.listdir(directory):
+            try:
+                taken += os.stat(f"{directory}/{name}").st_blocks * 512
+            except FileNotFoundError:
+                pass
+        out.write(f"{at} {taken}\n")
+        time.sleep(0.05)
+P
+}
+has_ended() { ! kill -0 "$1" 2>/dev/null; }
+largest() { awk '$2 > max { max = $2 } END { printf "%d", max }' "$1"; }
+disk_of() { du --block-size=1 -s "$data/topics/$1/0" | cut -f 1; }
+fits() { (($(disk_of "$1") <= $2)); }
+
+for codec in ${CODECS:-none lz4}; do
+    start_mount
+    tsh 'echo "$1" > "$mnt/.config/log.retention.check.interval.ms"' "$check_ms"
+    if [[ $codec == none ]]; then
+        say "without retention, to compare"
+        t mkdir "$mnt/all_kept"
+        tsh 'echo none > "$mnt/all_kept/.config/compression.type"; echo "$1" > "$mnt/all_kept/.config/seal.bytes"' "$seal_bytes"
+        BYTES=$bytes
+        bytes=$((bytes < 3000000000 ? bytes : 3000000000)) # it stays on the disk
+        write all_kept
+        bytes=$BYTES
+        free_longest=$longest
+        free_p999=$p999
+        t "$TOPICFS" delete "$mnt/all_kept" >/dev/null
+        t rm -r "$mnt/.trash/all_kept"
+    fi
+
+    say "$codec, retention.bytes $kept"
+    t mkdir "$mnt/$codec"
+    tsh 'cd "$mnt/$1/.config"; echo "$1" > compression.type; echo "$2" > retention.bytes; echo "$3" > file.delete.delay.ms
+        echo "$4" > seal.bytes' "$codec" "$kept" "$delay_ms" "$seal_bytes"
+    watch_disk "$codec" "$scratch/disk" &
+    watcher=$!
+    tail -n +1 -f "$mnt/$codec/0" 2>"$scratch/tail.err" | t "$paced" check "$bytes" >"$scratch/checked" &
+    follower=$!
+    write "$codec"
+    end_ms=$(date +%s%3N)
+    # A check begins within its interval, and what it moves past is given back a delay later.
+    at_most=$((kept + seal_bytes + seal_bytes + books))
+    wait_until $(((check_ms + delay_ms) / 1000 + 1)) fits "$codec" "$at_most"
+    say "$codec: after the last append $(($(date +%s%3N) - end_ms)) ms until the disk has no more than $at_most bytes: $(disk_of "$codec")"
+    wait_until 60 has_ended "$follower"
+    wait "$follower" || fail "tail -f has not shown every line: $(cat "$scratch/checked" "$scratch/tail.err")"
+    say "$codec: tail -f has shown $(cat "$scratch/checked")"
+    kill "$watcher"
+    wait "$watcher" 2>/dev/null || true
+    most=$(largest "$scratch/disk")
+    # By what was really written in that time.
+    at_most=$((kept + pace / 1000 * (check_ms + delay_ms) + seal_bytes + seal_bytes + books))
+    say "$codec: the disk held $most bytes at most, of $at_most"
+    ((most <= at_most)) || fail "the disk held $most bytes, which is more than $at_most"
+    start=$(t python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["partitions"][0]["start_offset"])' "$mnt/$codec/.status")
+    ((start > 0)) || fail "nothing has gone"
+    ((lines == $(t python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["partitions"][0]["end_offset"])' "$mnt/$codec/.status"))) ||
+        fail "records were lost"
+    stop_mount
+    stored=$(find "$data/topics/$codec/0" -name '*.log.*' -printf '%b\n' | awk '{ sum += $1 * 512 } END { printf "%d", sum }')
+    ((stored >= kept)) || fail "only $stored bytes are left: too much went"
+    expect_status 0 "$TOPICFS" verify "$data"
+    rm -r "$data"
+done

@@ -282,6 +282,7 @@ private:
     std::size_t unsynced_segments() const;
     bool pause_sealing();
     void resume_sealing();
+    void bound_copy(const TopicSettings& settings);
     void note_backlog(std::uint64_t lag);
     Result<void> bound_unsynced();
     void replace_newest(Position base, std::shared_ptr<Segment> segment);
@@ -433,6 +434,7 @@ private:
     std::atomic<Position> removed_end_{};
 
     SealPace seal_pace_;               // by seal_mutex_
+    Position checkpoint_asked_{};      // by seal_mutex_: where head's copy had become too long
     std::uint64_t noted_backlog_ = 0;  // by seal_mutex_: what the store's backlog has of this partition
     std::atomic<bool> seals_cheaper_{false};
     std::atomic<int> cheaper_level_{0};  // while that is so

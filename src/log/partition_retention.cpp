@@ -60,7 +60,14 @@ Result<void> PartitionLog::retain(const Retention& retention) {
         TOPICFS_TRY_ASSIGN(const auto start, start_by_bytes(*retention.stored_bytes));
         take(start);
     }
-    return wanted ? advance_start_locked(*wanted) : Result<void>();
+    if (wanted) {
+        TOPICFS_TRY(advance_start_locked(*wanted));
+    }
+    if (retention.stored_bytes && env_.work != nullptr && needs_checkpoint() && disk_bytes() > *retention.stored_bytes) {
+        // Of what is kept head has a copy until then.
+        env_.work->checkpoint_soon();
+    }
+    return {};
 }
 
 // Where the log starts when all that is older than `oldest` has gone; nothing where nothing has to.

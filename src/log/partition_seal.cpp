@@ -18,6 +18,10 @@ constexpr std::int64_t kSealRetryMs = 2000;
 constexpr std::uint64_t kPunchBlockBytes = 4096;
 // A reply takes far less; who holds a view for longer lets head be punched later.
 constexpr std::chrono::milliseconds kPinPatience{100};
+// Of what retention.bytes keeps, head may hold so much beside its segment, but not less than some seconds' worth of
+// batches: each checkpoint is a sync.
+constexpr std::uint64_t kCopyPart = 2;
+constexpr std::uint64_t kCopyBytesMin = 32u << 20;
 
 void take_over(const PartitionLog::Checkpoint& checkpoint, RecoveryPoint& point) {
     point.sealed_end = checkpoint.sealed_end;
@@ -75,6 +79,7 @@ Result<std::uint64_t> PartitionLog::seal_due(BatchBuilder& builder, bool all) {
             return std::move(outcome).error();
         }
         seal_pace_.sealed(bytes, static_cast<std::uint64_t>(env_.clock.monotonic_ms() - begin_ms));
+        bound_copy(*now);
         done += bytes;
         is_old = false;
     }
@@ -102,6 +107,19 @@ Result<void> PartitionLog::seal_upto(Position upto) {
         TOPICFS_TRY(seal_batch(*open, builder, *now, bytes));
     }
     return {};
+}
+
+// What was sealed is on the disk twice until a checkpoint. Where the user has said how many bytes are to be kept, and they
+// are few, that copy is kept small beside them.
+void PartitionLog::bound_copy(const TopicSettings& settings) {
+    if (env_.work == nullptr || !settings.retention_bytes) {
+        return;
+    }
+    const Position copied_from = std::max(durable_sealed_end_.load(), checkpoint_asked_);
+    if (sealed_end() - copied_from >= std::max(*settings.retention_bytes / kCopyPart, kCopyBytesMin)) {
+        checkpoint_asked_ = sealed_end();
+        env_.work->checkpoint_soon();
+    }
 }
 
 // Tells the store's backlog what is unsealed here. What this partition does not say, as it is not sealed, is not known.

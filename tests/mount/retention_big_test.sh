@@ -92,7 +92,6 @@ for codec in ${CODECS:-none lz4}; do
     say "$codec: tail -f has shown $(cat "$scratch/checked")"
     kill "$watcher"
     wait "$watcher" 2>/dev/null || true
-    most=$(largest "$scratch/disk")
     most=$(largest '$2')
     most_stored=$(largest '$2 - $3')
     at_most=$((kept + pace / 1000 * (check_ms + delay_ms) + seal_bytes + books))

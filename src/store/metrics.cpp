@@ -153,8 +153,12 @@ void write_errors(MetricsText& text, const std::vector<SeenTopic>& topics) {
         .sample("level=\"error\"", log_count(LogLevel::kError));
 }
 
-void write_store(MetricsText& text, const StoreFacts& facts, const std::vector<SeenTopic>& topics) {
+Result<void> write_store(MetricsText& text, const StoreFacts& facts, const std::vector<SeenTopic>& topics) {
     std::uint64_t disk_bytes = facts.other_disk_bytes;
+    for (const auto& topic : facts.trash) {
+        TOPICFS_TRY_ASSIGN(const TopicFigures figures, figures_of(*topic));
+        disk_bytes += figures.disk_bytes;
+    }
     for (const SeenTopic& topic : topics) {
         disk_bytes += topic.figures.disk_bytes;
     }
@@ -183,6 +187,7 @@ void write_store(MetricsText& text, const StoreFacts& facts, const std::vector<S
         .sample("", facts.cache.misses);
     gauge("topicfs_read_cache_bytes", "What is kept of decoded batches.", facts.cache_bytes);
     gauge("topicfs_read_cache_max_bytes", "The setting read.cache.bytes.", facts.cache_bytes_max);
+    return {};
 }
 
 void write_groups(MetricsText& text, const std::vector<SeenGroup>& groups) {
@@ -213,7 +218,7 @@ Result<std::string> store_metrics_text(const StoreFacts& facts) {
         }
     }
     MetricsText text;
-    write_store(text, facts, topics);
+    TOPICFS_TRY(write_store(text, facts, topics));
     write_counts(text, topics);
     write_logs(text, topics);
     write_groups(text, groups);

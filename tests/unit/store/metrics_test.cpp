@@ -166,6 +166,9 @@ TEST_CASE_METHOD(MetricsFixture, "Metrics: the disk figures are what du says, wi
     open();
     CHECK(value("topicfs_store_disk_bytes") == std::to_string(du()));
     CHECK(store->status_json()->find("\"disk_bytes\": " + std::to_string(du())) != std::string::npos);
+    REQUIRE(store->delete_topic("zstd", "zstd"));
+    CHECK(value("topicfs_store_disk_bytes") == std::to_string(du()));
+    CHECK(store->status_json()->find("\"disk_bytes\": " + std::to_string(du())) != std::string::npos);
     // What nobody knows of counts too.
     write_file(path("topics/lz4/groups/group1/notes"), std::string(100'000, 'x'));
     CHECK(value("topicfs_store_disk_bytes") == std::to_string(du()));

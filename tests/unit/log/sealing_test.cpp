@@ -40,6 +40,51 @@ struct SealingFixture {
 
 }  // namespace
 
+TEST_CASE("Sealing: with retention.bytes a checkpoint is asked for before head's copy is much beside what is kept") {
+    constexpr std::uint64_t kMiB = 1u << 20;
+    TopicSettings settings;
+    settings.compression_type = Codec::kNone;
+    settings.retention_bytes = GENERATE(as<std::optional<std::uint64_t>>(), std::nullopt, 1, 100 * kMiB);
+    SealingFixture fixture(settings);
+    PartitionFixture& partition = fixture.partition;
+    const Bytes bytes(kMiB, std::byte{'a'});
+    const std::uint64_t copy_bytes_max = settings.retention_bytes == 1 ? 32 * kMiB : 50 * kMiB;
+    int wanted = 0;
+    for (std::uint64_t sealed = kMiB; sealed <= 120 * kMiB; sealed += kMiB) {
+        REQUIRE(partition.log->append(bytes));
+        REQUIRE(partition.log->seal_due(partition.builder, true));
+        // Once, until that much more has come: who makes it may take a while.
+        wanted += settings.retention_bytes && sealed % copy_bytes_max == 0 ? 1 : 0;
+        REQUIRE(fixture.work.checkpoints == wanted);
+    }
+    REQUIRE(partition.log->checkpoint());
+    const int before = fixture.work.checkpoints;
+    for (std::uint64_t sealed = kMiB; sealed < copy_bytes_max; sealed += kMiB) {
+        REQUIRE(partition.log->append(bytes));
+        REQUIRE(partition.log->seal_due(partition.builder, true));
+    }
+    CHECK(fixture.work.checkpoints == before);
+}
+
+TEST_CASE("Retention: by bytes a check asks for a checkpoint where head's copy makes it more") {
+    TopicSettings settings;
+    settings.compression_type = Codec::kNone;
+    SealingFixture fixture(settings);
+    PartitionFixture& partition = fixture.partition;
+    REQUIRE(partition.log->append(Bytes(100'000, std::byte{'a'})));
+    REQUIRE(partition.log->seal_due(partition.builder, true));
+    PartitionLog::Retention retention;
+    retention.stored_bytes = 1'000'000;
+    REQUIRE(partition.log->retain(retention));
+    CHECK(fixture.work.checkpoints == 0);
+    retention.stored_bytes = 150'000;
+    REQUIRE(partition.log->retain(retention));
+    CHECK(fixture.work.checkpoints == 1);
+    REQUIRE(partition.log->checkpoint());
+    REQUIRE(partition.log->retain(retention));
+    CHECK(fixture.work.checkpoints == 1);
+}
+
 TEST_CASE("Sealing: too many unsynced segments pause it until a checkpoint, and no sync is waited for") {
     TopicSettings settings;
     settings.seal_bytes = 1000;

@@ -255,8 +255,8 @@ public:
     // The times of the whole records from `from` on, up to `to` at most: as many as lie together, in one batch or in
     // head, and one at least. `from` is where a record begins, below `to`, and `to` where one ends; both are as
     // bound_of() and the like have told. What is lost counts as a record, with the time of what is before it (the
-    // smallest there is where that is not asked for). The cost does not grow with the data. kNotFound below the log
-    // start.
+    // smallest there is where that is not asked for). The cost does not grow with the data. kNotFound where it was
+    // given back: until then who has begun before the log start moved reads on.
     virtual Result<TimeSteps> time_steps(Position from, Position to) = 0;
 
     // When the byte at `position` was appended; kNotFound below the log start, and at or behind the log end.

@@ -63,7 +63,8 @@ Result<void> PartitionLog::retain(const Retention& retention) {
     if (wanted) {
         TOPICFS_TRY(advance_start_locked(*wanted));
     }
-    if (retention.stored_bytes && env_.work != nullptr && needs_checkpoint() && disk_bytes() > *retention.stored_bytes) {
+    if (retention.stored_bytes && env_.work != nullptr && needs_checkpoint() &&
+        disk_bytes() > *retention.stored_bytes) {
         // Of what is kept head has a copy until then.
         env_.work->checkpoint_soon();
     }

@@ -109,8 +109,8 @@ Result<void> PartitionLog::seal_upto(Position upto) {
     return {};
 }
 
-// What was sealed is on the disk twice until a checkpoint. Where the user has said how many bytes are to be kept, and they
-// are few, that copy is kept small beside them.
+// What was sealed is on the disk twice until a checkpoint. Where the user has said how many bytes are to be kept, and
+// they are few, that copy is kept small beside them.
 void PartitionLog::bound_copy(const TopicSettings& settings) {
     if (env_.work == nullptr || !settings.retention_bytes) {
         return;

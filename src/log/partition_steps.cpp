@@ -114,7 +114,8 @@ private:
 };
 
 Result<TimeSteps> PartitionLog::time_steps(Position from, Position to) {
-    if (from < start() || from >= to) {
+    // Who has begun before the log start moved reads on there, as long as the bytes are there.
+    if (from < removed_end() || from >= to) {
         return make_error(ErrorCode::kNotFound, "look up", directory_, "no records lie there");
     }
     StepBuilder builder(from);

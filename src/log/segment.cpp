@@ -366,6 +366,21 @@ void Segment::note_disk_bytes(const Files& opened) {
     if (segment_info && index_info) {
         disk_bytes_.store(segment_info->disk_bytes + index_info->disk_bytes, std::memory_order_relaxed);
     }
+    has_grown_ = true;
+}
+
+// Under append_mutex_. File systems keep room behind the end of a file that grows, XFS as much as the file has, until
+// it is closed.
+void Segment::note_closed_disk_bytes() {
+    if (!has_grown_ || !closing_.expired()) {
+        return;
+    }
+    const auto segment_info = fs_.info(path_);
+    const auto index_info = fs_.info(index_path_);
+    if (segment_info && index_info) {
+        disk_bytes_.store(segment_info->disk_bytes + index_info->disk_bytes, std::memory_order_relaxed);
+    }
+    has_grown_ = false;
 }
 
 // Under append_mutex_. Look-ups take no notice of what stood before `front`'s end from now on.
@@ -497,8 +512,12 @@ Result<std::optional<Segment::Origin>> Segment::origin() {
 void Segment::close_idle() {
     const std::scoped_lock lock(append_mutex_);
     if (synced_bytes() == bytes()) {
-        const std::scoped_lock files_lock(files_mutex_);
-        keep_locked(nullptr);
+        {
+            const std::scoped_lock files_lock(files_mutex_);
+            closing_ = files_ ? files_ : closing_.lock();
+            keep_locked(nullptr);
+        }
+        note_closed_disk_bytes();
     }
 }
 

@@ -136,6 +136,7 @@ private:
     Result<bool> was_given_back(const std::shared_ptr<Files>& opened, std::uint64_t file_offset);
     Result<void> note_front_locked(Files& opened, const std::optional<GivenBack>& front);
     void note_disk_bytes(const Files& opened);
+    void note_closed_disk_bytes();
     // After the index proved wrong; does nothing where somebody else did it since `seen`.
     Result<void> rebuild_index(const std::shared_ptr<Files>& seen);
     Result<std::optional<IndexEntry>> entry_where(const std::function<bool(const IndexEntry&)>& holds, bool next);
@@ -160,6 +161,8 @@ private:
     std::optional<GivenBack> given_back_;  // by append_mutex_, once the files were opened
     bool has_tail_ = false;                // by append_mutex_: there may be something behind bytes()
     std::optional<Error> sync_error_;      // by append_mutex_: of the sync before the files were to be closed
+    bool has_grown_ = false;        // by append_mutex_: disk_bytes_ is what it was while the file was open for that
+    std::weak_ptr<Files> closing_;  // by append_mutex_: somebody may still read them
     bool rebuilt_ = false;  // by append_mutex_: the index was rebuilt by this process, a second time is of no use
     std::atomic<std::uint64_t> given_back_end_{0};  // in the file: where batches begin; known once it was opened
     std::atomic<std::uint64_t> first_entry_{0};     // of the index: those before it were given back

@@ -186,6 +186,9 @@ Result<Found> FakePartition::find_time(TimestampMs /*time*/) {
 }
 
 Result<Found> FakePartition::records_end() {
+    if (!context_->bytes_are_records) {
+        return make_error(ErrorCode::kNotFound, "find", "", "the fake counts no records");
+    }
     TOPICFS_TRY_ASSIGN(const Position last, end());
     return Found{last, Offset{last.value}};
 }

@@ -37,9 +37,10 @@ struct FakeContext {
     FakeHook before;
     std::atomic<std::uint64_t> next_topic_id = 1;
     std::atomic<int> syncs = 0;
-    std::atomic<bool> lends = false;          // append_file() gives a file, else EINVAL
-    std::atomic<bool> lent_is_usable = true;  // what AppendFile::usable() says
-    std::atomic<int> lent = 0;                // append_file()s that are there
+    std::atomic<bool> lends = false;              // append_file() gives a file, else EINVAL
+    std::atomic<bool> lent_is_usable = true;      // what AppendFile::usable() says
+    std::atomic<int> lent = 0;                    // append_file()s that are there
+    std::atomic<bool> bytes_are_records = false;  // records_end() knows the end; else the fake counts no records
 };
 
 class FakePartition final : public Partition {
@@ -51,7 +52,7 @@ public:
     Result<std::size_t> append_at(Position expected, std::span<const std::byte> bytes) override;
     Result<void> sync() override;
     Position start() const override;
-    // The fake finds no records; where it has to say an offset, each byte is one.
+    // As if each byte were a record.
     Offset start_offset() const override { return Offset{start().value}; }
     Result<Position> end() const override;
     Result<Found> records_end() override;

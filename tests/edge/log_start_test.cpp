@@ -20,14 +20,13 @@ struct Fixture {
         REQUIRE(kernel.make_directory(FUSE_ROOT_ID, "orders").error == 0);
         partition = kernel.store().fake_topic("orders")->fake_partition(0);
         append("0123456789");
+        kernel.store().context().bytes_are_records = true;
     }
     void append(std::string_view text) { REQUIRE(partition->append(std::as_bytes(std::span(text)))); }
     topicfs_trim trim(const OpenFile& file, std::string_view point) {
         return kernel.control(file, TOPICFS_IOC_TRIM, body(to_point(point))).as<topicfs_trim>(sizeof(fuse_ioctl_out));
     }
-    std::uint64_t size_of(const OpenFile& file) {
-        return kernel.attributes(file.node).as<fuse_attr_out>().attr.size;
-    }
+    std::uint64_t size_of(const OpenFile& file) { return kernel.attributes(file.node).as<fuse_attr_out>().attr.size; }
 
     PretendKernel kernel;
     std::shared_ptr<FakePartition> partition;
@@ -107,7 +106,8 @@ TEST_CASE_METHOD(Fixture, "trim: only on partitions, and only for who has them o
     CHECK(kernel.control(kernel.open_path("orders/0", O_RDONLY), TOPICFS_IOC_TRIM, asked).error == EBADF);
     CHECK(kernel.control(kernel.open_path("orders/0+follow", O_RDONLY), TOPICFS_IOC_TRIM, asked).error != 0);
     CHECK(kernel.control(kernel.open_path("orders/.status", O_RDONLY), TOPICFS_IOC_TRIM, asked).error == ENOTTY);
-    CHECK(kernel.control(kernel.open_path("orders/.config/seal.ms", O_WRONLY), TOPICFS_IOC_TRIM, asked).error == ENOTTY);
+    CHECK(kernel.control(kernel.open_path("orders/.config/seal.ms", O_WRONLY), TOPICFS_IOC_TRIM, asked).error ==
+          ENOTTY);
     const OpenFile writer = kernel.open_path("orders/0", O_WRONLY | O_APPEND);
     CHECK(kernel.control(writer, TOPICFS_IOC_TRIM, body(topicfs_commit{})).error == EINVAL);
     CHECK(partition->start() == Position{0});

@@ -106,7 +106,7 @@ for file_system in ${FILE_SYSTEMS:-ext4 xfs tmpfs}; do
 
     # The front of the oldest segment that stays is given back, and segments before it are gone.
     for codec in none lz4 zstd; do
-        stored=$(du --block-size=1 -s "$data/topics/$codec/0" | cut -f 1)
+        stored=$(t python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["stored_bytes"])' "$mnt/$codec/.status")
         tsh 'echo "$2" > "$mnt/$1/.config/retention.bytes"' "$codec" $((stored * 6 / 10))
         wait_until 60 starts_behind "$codec" 100000
         wait_until 60 t "$TOPICFS" trim "$mnt/$codec/0" --to 1500000 >/dev/null

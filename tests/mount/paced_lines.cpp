@@ -26,8 +26,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Every other line is of one phrase, which compresses well; the others are cut out of what no codec finds again within a
-// batch. Both are made once: so lines cost next to nothing.
+// Every other line is of one phrase, which compresses well; the others are cut out of what no codec finds again within
+// a batch. Both are made once: so lines cost next to nothing.
 class Lines {
 public:
     Lines() {

@@ -103,6 +103,114 @@ assert os.pread(old, 100, end) == b"one more\n"
 P
 echo "one more" >>"$scratch/written"
 
+say "whatever is open while the log start moves keeps its positions: readers, writers, mappings, views, days, all"
+topic=$mnt/open
+t mkdir "$topic"
+set_quick "$topic"
+tsh 'echo 3600000 > "$1/.config/file.delete.delay.ms"' "$topic"
+lines 1 20000 >"$scratch/open"
+tsh 'cat "$scratch/open" >> "$1/0"' "$topic"
+t python3 - "$topic" "$scratch/open" "$TOPICFS" <<'P'
+import errno, mmap, os, subprocess, sys, time
+topic, content, topicfs = sys.argv[1:]
+want = open(content, "rb").read()
+day = sorted(os.listdir(topic + "/.days"))[-1]
+line = want.index(b"\n") + 1
+lines = 20000
+patience = 20
+
+def await_equal(read, wanted, what):
+    deadline = time.monotonic() + patience
+    while (got := read()) != wanted:
+        if time.monotonic() > deadline:
+            sys.exit(f"{what}: {len(got)} bytes, not {len(wanted)}: {got[:100]} and not {wanted[:100]}")
+        time.sleep(0.02)
+
+def read_at(fd, at, count):
+    parts = []
+    while count > 0 and (part := os.pread(fd, count, at)):
+        parts.append(part)
+        at, count = at + len(part), count - len(part)
+    return b"".join(parts)
+
+# Names, flags, and how many bytes the log has before their begin.
+names = [("0", os.O_RDONLY, 0), ("0", os.O_RDWR | os.O_APPEND, 0), ("0@start", os.O_RDONLY, 0),
+         ("0@100", os.O_RDONLY, 100 * line), ("0@-1d", os.O_RDONLY, 0), ("0@10..20000", os.O_RDONLY, 10 * line),
+         (f".days/{day}/0", os.O_RDONLY, 0), (f".days/{day}/all", os.O_RDONLY, 0), ("all", os.O_RDONLY, 0),
+         ("all@-1d", os.O_RDONLY, 0)]
+opened = []
+for name, flags, before in names:
+    fd = os.open(f"{topic}/{name}", flags)
+    await_equal(lambda: read_at(fd, 0, len(want)), want[before:], name)
+    opened.append((name, fd, before, ".." not in name))
+writer = os.open(topic + "/0", os.O_WRONLY | os.O_APPEND)
+follower = os.open(topic + "/0+follow", os.O_RDONLY)
+assert os.read(follower, 1000) == want[:1000]
+try:
+    mapped = mmap.mmap(opened[0][1], len(want), mmap.MAP_PRIVATE, mmap.PROT_READ)
+except OSError as error:
+    assert error.errno == errno.ENODEV, error
+    mapped = None
+    print("mmap: there is no such device, as may be")
+
+def trim(to):
+    subprocess.run([topicfs, "trim", topic + "/0", "--to", str(to)], check=True, timeout=patience,
+                   stdout=subprocess.DEVNULL)
+
+def append(text):
+    global want
+    os.write(writer, text)
+    want += text
+
+def check(start):
+    for name, fd, before, grows in opened:
+        is_there = want if grows else want[:lines * line]
+        at = max(before, start)
+        await_equal(lambda: read_at(fd, at - before, len(is_there)), is_there[at:], name)
+        size = os.fstat(fd).st_size
+        assert size == len(is_there) - before, f"{name}: its size is {size}"
+    if mapped:
+        assert mapped[start:] == want[start:len(mapped)], "mmap"
+
+for to in 5000, 12345:
+    trim(to)
+    with open(topic + "/0", "rb") as new:
+        assert new.read() == want[to * line:], "what is opened anew does not begin at the log start"
+    append(b"after %d\n" % to)
+    check(0)  # all of it, for file.delete.delay.ms
+got = b""
+while len(got) < len(want) - 1000:
+    got += os.read(follower, 1 << 20)
+assert got == want[1000:], "+follow"
+inode = os.stat(topic + "/0").st_ino
+assert all(os.fstat(fd).st_ino == inode for name, fd, _, _ in opened if name == "0")
+
+with open(topic + "/.config/file.delete.delay.ms", "w") as setting:
+    setting.write("100")
+trim(15000)
+deadline = time.monotonic() + patience
+for name, fd, before, _ in opened:
+    while True:  # until it is given back
+        try:
+            os.pread(fd, 10, 200 * line)
+        except OSError as error:
+            assert error.errno == errno.EIO, (name, error)
+            break
+        assert time.monotonic() < deadline, f"{name}: what was removed can still be read"
+        time.sleep(0.02)
+mapped = None  # who touches what has gone gets SIGBUS, as for any file that is cut
+check(15000 * line)
+append(b"and more\n")
+check(15000 * line)
+assert os.read(follower, 1000) == b"and more\n"
+trim("end")
+append(b"last\n")
+for name, fd, before, grows in opened:
+    if grows:
+        await_equal(lambda: read_at(fd, len(want) - 5 - before, 100), b"last\n", name)
+assert os.read(follower, 1000) == b"last\n"
+P
+
 say "by time: all goes that is older, head too; what comes then is there"
 topic=$mnt/time
 t mkdir "$topic"

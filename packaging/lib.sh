@@ -32,6 +32,18 @@ apt_install() {
     apt-get update </dev/null && apt-get install -y --no-install-recommends "$@" </dev/null
 }
 
+# fetch_package PACKAGE DIRECTORY: unpacks it there, and installs nothing.
+fetch_package() {
+    local package=$1 directory=$2 scratch status=0
+    scratch=$(mktemp -d -t topicfs-apt.XXXXXX)
+    chmod 755 "$scratch" # apt reads it as another user
+    # shellcheck disable=SC2015
+    mkdir -p "$directory" && (cd "$scratch" && apt-get download "$package" && dpkg-deb -x "$package"_*.deb "$directory") \
+        </dev/null >"$scratch/log" 2>&1 || status=1
+    rm -rf "$scratch"
+    return "$status"
+}
+
 # run_logged LOG COMMAND...: its output goes to LOG, and is shown only where it fails.
 run_logged() {
     local file=$1

@@ -34,11 +34,19 @@ while [[ $# -gt 0 ]]; do
 done
 [[ $preset =~ ^(dev|asan-ubsan|tsan)$ ]] || die "no such preset: $preset (dev, asan-ubsan or tsan)"
 
-test_packages=(catch2 libbenchmark-dev ccache lz4 zstd ripgrep rsync strace attr e2fsprogs xfsprogs busybox pv python3 procps)
+test_packages=(catch2 libbenchmark-dev ccache lz4 zstd ripgrep rsync strace attr e2fsprogs xfsprogs busybox curl pv python3 procps)
 ensure_packages "${build_packages[@]}" "${test_packages[@]}"
 ensure_fuse || say "there is no /dev/fuse: tests that mount are skipped"
 [[ $EUID -eq 0 ]] || say "not root: most tests that mount are skipped"
 build_preset "$preset"
+# Beside the tests: to install these would start servers on this machine.
+tools=$source_directory/build/tools
+for tool in prometheus:promtool prometheus-node-exporter:prometheus-node-exporter; do
+    if ! command -v "${tool#*:}" >/dev/null && [[ ! -x $tools/usr/bin/${tool#*:} ]]; then
+        fetch_package "${tool%:*}" "$tools" || say "there is no ${tool#*:} to be had: what it checks is left out"
+    fi
+done
+export PATH=$PATH:$tools/usr/bin
 say "running the tests"
 status=0
 (cd "$source_directory" && ctest --test-dir "build/$preset" --output-on-failure --parallel "$jobs" \

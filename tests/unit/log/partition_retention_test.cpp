@@ -196,9 +196,14 @@ TEST_CASE("Retention: what was removed is read on until it is given back, and th
     REQUIRE(p.log->give_back_due());
     CHECK(p.read(0, 5000) == p.from_line(0));
     CHECK(std::filesystem::exists(p.segment_path(0)));
+    CHECK(p.log->time_steps(Position{0}, Position{1000}));  // So does who reads partitions by time.
     p.clock.advance(1);
     REQUIRE(p.log->give_back_due());
     CHECK(p.read_error(399) == ErrorCode::kNotFound);
+    const auto gone = p.log->time_steps(Position{0}, Position{1000});
+    REQUIRE_FALSE(gone);
+    CHECK(gone.error().code == ErrorCode::kNotFound);
+    CHECK(p.log->time_steps(Position{400}, Position{1000}));
     CHECK(p.view(400, 5000) == p.from_line(4));
     CHECK_FALSE(std::filesystem::exists(p.segment_path(300)));
     CHECK_FALSE(std::filesystem::exists(p.index_path(300)));

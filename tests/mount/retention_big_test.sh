@@ -87,8 +87,12 @@ for codec in ${CODECS:-none lz4}; do
         echo "$4" > seal.bytes' "$codec" "$kept" "$delay_ms" "$seal_bytes"
     watch_disk "$codec" "$scratch/disk" &
     watcher=$!
-    follow "$codec" 2>"$scratch/follow.err" | t "$paced" check "$bytes" >"$scratch/checked" &
+    rm -f "$scratch/pipe"
+    mkfifo "$scratch/pipe"
+    follow "$codec" >"$scratch/pipe" 2>"$scratch/follow.err" &
     follower=$!
+    t "$paced" check "$bytes" <"$scratch/pipe" >"$scratch/checked" &
+    checker=$!
     write "$codec"
     end_ms=$(date +%s%3N)
     # A check begins within its interval, and what it moves past is given back a delay later.
@@ -103,9 +107,11 @@ for codec in ${CODECS:-none lz4}; do
     say "$codec: the disk held $most bytes at most ($at_most and head); segments $most_stored, head $(largest '$3')"
     ((most_stored <= at_most + pace / 1000 * slow_ms)) || fail "segments had $most_stored bytes, of $at_most"
     [[ -z ${LIMIT_MS:-} ]] || ((longest <= LIMIT_MS * 1000)) || fail "an append waited for $longest us"
-    wait_until 60 has_ended "$follower"
-    wait "$follower" || fail "who follows has not seen every line: $(cat "$scratch/checked" "$scratch/follow.err")"
+    wait_until 60 has_ended "$checker"
+    wait "$checker" || fail "who follows has not seen every line: $(cat "$scratch/checked" "$scratch/follow.err")"
     say "$codec: who follows has seen $(cat "$scratch/checked")"
+    kill "$follower" 2>/dev/null || true
+    wait "$follower" 2>/dev/null || true
     start=$(t python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["partitions"][0]["start_offset"])' "$mnt/$codec/.status")
     ((start > 0)) || fail "nothing has gone"
     ((lines == $(t python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["partitions"][0]["end_offset"])' "$mnt/$codec/.status"))) ||

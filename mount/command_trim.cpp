@@ -43,7 +43,8 @@ struct Trimmed {
 };
 
 Result<Trimmed> trim(const std::string& path, const std::string& point) {
-    const Fd file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
+    // For ioctl(2) only, by who may read and write: open(2), access mode 3. On a full disk nobody may open to append.
+    const Fd file(::open(path.c_str(), O_ACCMODE | O_CLOEXEC));
     if (!file) {
         return system_error(errno, "", path);
     }

@@ -27,8 +27,9 @@ constexpr std::size_t kSettingBytesMax = 4096;
 bool writes_only(int flags) {
     return (flags & O_ACCMODE) == O_WRONLY;
 }
-bool reads_only(int flags) {
-    return (flags & O_ACCMODE) == O_RDONLY;
+// Not so with both bits: that is neither for reading nor for writing, but for ioctl(2) by who may do both.
+bool may_write(int flags) {
+    return (flags & O_ACCMODE) == O_WRONLY || (flags & O_ACCMODE) == O_RDWR;
 }
 // For FS_IOC_GETFLAGS and the like (lsattr) the kernel opens a node that is open already, by itself: without
 // O_LARGEFILE, which it adds to every open(2), and with no path that it could walk again.
@@ -133,11 +134,11 @@ Result<void> Operations::open_partition(Reply& reply, const std::shared_ptr<cons
     if ((info.flags & O_TRUNC) != 0) {
         TOPICFS_TRY(check_truncation(*node));
     }
-    if (node->follow && !reads_only(info.flags)) {
+    if (node->follow && may_write(info.flags)) {
         return refused(EPERM, "a +follow file is for reading");
     }
     std::shared_ptr<const void> appends;
-    if (!reads_only(info.flags)) {
+    if (may_write(info.flags)) {
         TOPICFS_TRY_ASSIGN(appends, node->partition->open_for_append());
     }
     const std::uint64_t inode = inode_number(*node);
@@ -168,7 +169,7 @@ Result<void> Operations::open_partition(Reply& reply, const std::shared_ptr<cons
 }
 
 Result<void> Operations::open_view_file(Reply& reply, const std::shared_ptr<const Node>& node, fuse_file_info& info) {
-    const bool writes = !reads_only(info.flags);
+    const bool writes = may_write(info.flags);
     if (writes && !node->is_all) {
         return refused(EPERM, "a view is for reading");
     }
@@ -200,7 +201,7 @@ Result<void> Operations::open_view_file(Reply& reply, const std::shared_ptr<cons
 Result<void> Operations::open_text(Reply& reply, const std::shared_ptr<const Node>& node, fuse_file_info& info) {
     auto handle = std::make_shared<Handle>(node, info.flags);
     if (node->kind == NodeKind::kStatus || node->kind == NodeKind::kMetrics) {
-        if (!reads_only(info.flags)) {
+        if (may_write(info.flags)) {
             return refused(EPERM, "figures can only be read");
         }
         TOPICFS_TRY_ASSIGN(handle->text, figures(*node));
@@ -249,7 +250,7 @@ Result<void> Operations::create(Reply& reply, fuse_ino_t parent, const char* nam
     }
     TOPICFS_TRY_ASSIGN(const auto partition, topic->partition(number));
     std::shared_ptr<const void> appends;
-    if (!reads_only(info->flags)) {
+    if (may_write(info->flags)) {
         TOPICFS_TRY_ASSIGN(appends, partition->open_for_append());
     }
     std::shared_ptr<Backing> backing = backing_for(*topic, *partition, info->flags, reply.thread());
@@ -405,7 +406,7 @@ Result<std::size_t> Operations::append_to_all(Handle& handle, int flags, std::sp
 Result<void> Operations::write(Reply& reply, fuse_ino_t /*id*/, const char* bytes, std::size_t size, off_t offset,
                                fuse_file_info* info) {
     TOPICFS_TRY_ASSIGN(const auto handle, find_handle(info));
-    if (reads_only(handle->flags) || handle->node->is_directory()) {
+    if (!may_write(handle->flags) || handle->node->is_directory()) {
         return refused(EBADF, "not open for writing");
     }
     if (!handle->node->is_partition() && !handle->writer) {

@@ -90,7 +90,8 @@ struct topicfs_new_topic {
     struct topicfs_refusal refused;        /* out */
 };
 
-/* On a partition that is open for appending: moves its log start on to `point`: an offset, a time as in a view's name,
+/* On a partition that is open for writing, or for ioctl(2) only (access mode 3 of open(2), which a full disk does not
+ * refuse): moves its log start on to `point`: an offset, a time as in a view's name,
  * `start` or `end` (of the whole records). It never moves back. Durable when this returns. */
 struct topicfs_trim {
     char point[TOPICFS_POINT_BYTES]; /* in, ends with NUL */

@@ -18,6 +18,9 @@ bool AppendRoom::take(std::uint64_t bytes) {
 }
 
 bool AppendRoom::has_any() {
+    if (!is_unbounded()) {
+        (void)look_again(0);
+    }
     return try_and_look(1, [&] { return left_ > 0; });
 }
 

@@ -26,7 +26,8 @@ public:
     // Whether `bytes` may be appended; they are taken then. Where there is not enough the keeper looks again first, and
     // may make room: that is waited for.
     bool take(std::uint64_t bytes);
-    // Whether anything may be appended, as take(1) but that nothing is taken.
+    // Whether anything may be appended, as take(1) but that nothing is taken, and that the keeper looks first unless it
+    // has just done so.
     bool has_any();
     bool is_near() const { return left_.load(std::memory_order_relaxed) < kNearBytes; }
     // What is said where there is none: ENOSPC.
@@ -38,7 +39,8 @@ public:
     bool has_refused() const { return has_refused_; }
     void is_enough() { has_refused_ = false; }
     // Called where there is too little, with how much is needed, from the thread that needs it: looks again, and says
-    // whether trying again is of use. Nothing: what there is counts; calls under way are waited for.
+    // whether trying again is of use. With 0 it looks only. Nothing: what there is counts; calls under way are waited
+    // for.
     void on_shortage(std::function<bool(std::uint64_t bytes)> look);
 
 private:

@@ -149,10 +149,13 @@ bool DiskKeeper::when_short(std::uint64_t bytes) {
     {
         const std::scoped_lock lock(look_mutex_);
         const std::int64_t since = looked_ms_ == INT64_MIN ? INT64_MAX : clock_.monotonic_ms() - looked_ms_;
-        if (since >= std::max(kLookAgainMs, look_cost_ms_ * kLookShare) &&
-            look_locked().left >= static_cast<std::int64_t>(bytes)) {
+        const bool is_old = since >= std::max(kLookAgainMs, look_cost_ms_ * kLookShare);
+        if (is_old && look_locked().left >= static_cast<std::int64_t>(bytes)) {
             return true;
         }
+    }
+    if (bytes == 0) {
+        return true;
     }
     if (!may_make_room()) {
         return false;

@@ -60,6 +60,13 @@ Result<std::size_t> StoredPartition::append_at(Position expected, std::span<cons
     return log_->append(bytes, expected);
 }
 
+Result<void> StoredPartition::trim(const Found& start) {
+    if (const auto topic = topic_.lock()) {
+        TOPICFS_TRY(topic->check_changes("trim"));
+    }
+    return log_->advance_start(start);
+}
+
 Result<std::shared_ptr<AppendFile>> StoredPartition::append_file() {
     if (room_->is_near()) {
         return make_error(ErrorCode::kBusy, "lend", log_->directory(), "the store is near one of its bounds");

@@ -57,7 +57,7 @@ public:
     Result<Settled> settle(std::optional<TimestampMs> time, Haste haste) override { return log_->settle(time, haste); }
     Result<TimeSteps> time_steps(Position from, Position to) override { return log_->time_steps(from, to); }
     Result<TimestampMs> time_of(Position position) override { return log_->time_of(position); }
-    Result<void> trim(const Found& start) override { return log_->advance_start(start); }
+    Result<void> trim(const Found& start) override;
     Result<PartitionStatus> status() override { return log_->status(); }
     Result<std::shared_ptr<AppendFile>> append_file() override;
     void start_waiting(const std::shared_ptr<GrowthWaiter>& waiter) override { log_->start_waiting(waiter); }

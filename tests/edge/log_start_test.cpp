@@ -67,7 +67,7 @@ TEST_CASE_METHOD(Fixture, "log start: readers, followers and writers keep size a
 
 TEST_CASE_METHOD(Fixture, "trim: by an ioctl of who may append, which says where the log starts then") {
     const OpenFile writer =
-        kernel.open_path("orders/0", GENERATE(O_WRONLY, O_WRONLY | O_APPEND, O_RDWR, O_RDWR | O_APPEND));
+        kernel.open_path("orders/0", GENERATE(O_WRONLY, O_WRONLY | O_APPEND, O_RDWR, O_RDWR | O_APPEND, O_ACCMODE));
     partition->move_start(Position{2});
     const topicfs_trim stays = trim(writer, "start");
     CHECK(stays.refused.error == 0);
@@ -110,6 +110,7 @@ TEST_CASE_METHOD(Fixture, "trim: only on partitions, and only for who has them o
           ENOTTY);
     const OpenFile writer = kernel.open_path("orders/0", O_WRONLY | O_APPEND);
     CHECK(kernel.control(writer, TOPICFS_IOC_TRIM, body(topicfs_commit{})).error == EINVAL);
+    CHECK(kernel.write(kernel.open_path("orders/0", O_ACCMODE), "x", 10, O_ACCMODE).error == EBADF);
     CHECK(partition->start() == Position{0});
     CHECK(kernel.finish() == 0);
 }

@@ -6,7 +6,7 @@ need_fuse
 need_root
 need python3 fallocate mkfs.ext4
 
-# small_disk SIZE [FILE SYSTEM]: at $data.
+# small_disk SIZE: at $data.
 small_disk() {
     mkdir -p "$data"
     rm -f "$scratch/image"
@@ -17,12 +17,13 @@ small_disk() {
 }
 no_disk() {
     stop_mount
+    expect_status 0 "$TOPICFS" verify "$data"
     t umount "$data"
 }
 set_to() { tsh 'echo "$2" > "$mnt/$1"' "$1" "$2"; }
 status() { t python3 -c 'import json, sys; s = json.load(open(sys.argv[1])); print(eval(sys.argv[2]))' "$mnt/$1" "$2"; }
 store_bytes() { t du -s -B1 "$data" | cut -f1; }
-# The process that has $1 open; tell WORDS...: its answer is $answer.
+# A process that has $1 open for appending, and writes down what was taken; tell WORDS...: its answer is $answer.
 start_writer() {
     local name=$1
     coproc WRITER { exec timeout --kill-after=5 100 python3 "$tests_directory/filling_writer.py" "$mnt/$name" "$scratch/taken"; }
@@ -83,7 +84,6 @@ expect_equal 0 "$(status other/.status "s['groups'][0]['lag']")" "the group's la
 tail -n +1001 "$scratch/taken" | t cmp - "$mnt/orders/0" || fail "what is there is not what was taken"
 
 say "with room again whoever has it open goes on, without a restart"
-before=$(stat -c %s "$scratch/taken")
 start_writer orders/0
 ballast
 tell fill
@@ -96,7 +96,6 @@ end_writer
 expect_status 0 "$TOPICFS" undelete "$mnt/.trash/old"
 expect_equal 1000 "$(t wc -l <"$mnt/old/0")"
 no_disk
-expect_status 0 "$TOPICFS" verify "$data"
 
 say "disk.free.min: with less than that new opens for writing are ENOSPC, readers go on"
 small_disk 48M
@@ -142,6 +141,7 @@ end_writer
 say "disk.pressure=delete: the trash goes, then the oldest, and no append is refused"
 set_to .config/disk.pressure delete
 expect_status 0 "$TOPICFS" delete "$mnt/bounded"
+set_to .config/seal.ms 200
 t mkdir "$mnt/kept" "$mnt/second"
 is_purged() { [[ $(t ls -A "$mnt/.trash") == "" ]]; }
 for topic in kept second; do
@@ -163,4 +163,20 @@ wait_until 20 is_small
 ((8 << 20 < $(store_bytes))) || fail "the store takes $(store_bytes) bytes only"
 expect_equal 0 "$(t wc -c <"$mnt/kept/0")" "what is left of the older topic"
 no_disk
-expect_status 0 "$TOPICFS" verify "$data"
+
+say "so it is for who has the file open from before the bound was set"
+small_disk 256M
+start_mount
+set_to .config/compression.type none
+t mkdir "$mnt/orders"
+start_writer orders/0
+set_to .config/disk.pressure delete
+set_to .config/store.bytes.max 12MiB
+tell bytes 150000000
+expect_equal "done" "$answer"
+wait_until 30 is_small
+((8 << 20 < $(store_bytes))) || fail "the store takes $(store_bytes) bytes only"
+first=$(t head -n 1 "$mnt/orders/0" | cut -d' ' -f1)
+tail -n +"$((10#$first + 1))" "$scratch/taken" | t cmp - "$mnt/orders/0" || fail "it is not the end of what was taken"
+end_writer
+no_disk

@@ -1,7 +1,7 @@
 /* What a reader of a view or a group through the mount can ask beside its bytes: of which partition, position and time
  * they are. For C and C++; ioctl(2) on a descriptor of a view (T/N@FROM.., T/all, T/.days/DAY/N, ...) or of a group's
- * stream (T/.groups/G/N, .../all), and their +follow forms, open for reading. The last three are for other descriptors, as they
- * say. What does not fit gives ENOTTY.
+ * stream (T/.groups/G/N, .../all), and their +follow forms, open for reading. The last three are for other descriptors,
+ * as they say. What does not fit gives ENOTTY.
  *
  * Threads: any. None of these waits for anything but the disk.
  */

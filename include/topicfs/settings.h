@@ -86,7 +86,8 @@ std::span<const SettingInfo> store_setting_infos();
 // Those of a consumer group; see Group::set.
 std::span<const SettingInfo> group_setting_infos();
 
-// The value as text, in base units (milliseconds, minutes or bytes, as the key and the range say). kNotFound where there is no such setting.
+// The value as text, in base units (milliseconds, minutes or bytes, as the key and the range say). kNotFound where
+// there is no such setting.
 Result<std::string> get_setting(const TopicSettings& settings, std::string_view key);
 Result<std::string> get_setting(const StoreSettings& settings, std::string_view key);
 Result<std::string> get_setting(const GroupSettings& settings, std::string_view key);

@@ -249,9 +249,9 @@ Result<void> PosixFileSystem::rename(const std::string& from, const std::string&
 Result<void> PosixFileSystem::exchange(const std::string& one, const std::string& other) {
     TOPICFS_TRY_ASSIGN(const Place first, locate(one, "exchange"));
     TOPICFS_TRY_ASSIGN(const Place second, locate(other, "exchange"));
-    return check(::renameat2(first.directory, first.name.c_str(), second.directory, second.name.c_str(),
-                             RENAME_EXCHANGE),
-                 "exchange", one);
+    return check(
+        ::renameat2(first.directory, first.name.c_str(), second.directory, second.name.c_str(), RENAME_EXCHANGE),
+        "exchange", one);
 }
 
 Result<void> PosixFileSystem::unlink(const std::string& path) {

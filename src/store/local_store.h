@@ -1,7 +1,8 @@
 // A store in a directory: what open_store() of topicfs/store.h gives, with the seams that tests need.
 //
 // Files: `store` (format version and id, written once), `lock` (flock'd by the owner), `state` (boot id, clean end or
-// not, owner of the root, default settings), `topics/`, `trash/`, `reserve/` (io/reserve.h). Threads: any; members say what they wait for.
+// not, owner of the root, default settings), `topics/`, `trash/`, `reserve/` (io/reserve.h). Threads: any; members say
+// what they wait for.
 #pragma once
 
 #include "base/believed_time.h"
@@ -129,7 +130,7 @@ private:
     TrashKeeper trash_keeper_;
     DiskKeeper disk_keeper_;
     std::atomic<std::uint64_t> pressure_removed_bytes_ = 0;  // what disk.pressure took
-    BelievedTime believed_time_;  // by the thread of trash_keeper_, or by maintain()
+    BelievedTime believed_time_;                             // by the thread of trash_keeper_, or by maintain()
     ReadAhead read_ahead_;
     SealBacklog seal_backlog_;
     PartitionEnvironment partitions_;

@@ -28,9 +28,9 @@ struct StoreFacts {
     BatchCache::Counts cache;
     std::uint64_t cache_bytes = 0;
     std::uint64_t cache_bytes_max = 0;
-    std::uint64_t other_disk_bytes = 0;       // of what is in no topic's directory
-    std::optional<std::int64_t> room_bytes;   // until the store meets a bound; below 0 behind it
-    bool is_full = false;                     // appends find no room
+    std::uint64_t other_disk_bytes = 0;        // of what is in no topic's directory
+    std::optional<std::int64_t> room_bytes;    // until the store meets a bound; below 0 behind it
+    bool is_full = false;                      // appends find no room
     std::uint64_t pressure_removed_bytes = 0;  // of the disk, since the open, to make room
 };
 Result<std::string> store_status_json(const StoreFacts& facts, std::span<const StatusFact> more);

@@ -1,10 +1,10 @@
 // The bounds of an open store on the disk, and what goes where they are met. When that is looked at is up to
 // disk_keeper.h.
 //
-// What goes first: the copies in head of what was sealed, by a checkpoint; what was removed and waits for its delay, where
-// disk.pressure is delete; the trash, what was removed first; then, where it is delete, the oldest sealed batches of all topics, by the time of their last record. Those are
-// given back at once, without file.delete.delay.ms: a reader in the middle of them gets EIO, which harms less than
-// appends that fail.
+// What goes first: the copies in head of what was sealed, by a checkpoint; what was removed and waits for its delay,
+// where disk.pressure is delete; the trash, what was removed first; then, where it is delete, the oldest sealed batches
+// of all topics, by the time of their last record. Those are given back at once, without file.delete.delay.ms: a reader
+// in the middle of them gets EIO, which harms less than appends that fail.
 #include "base/log.h"
 #include "store/disk_use.h"
 #include "store/local_store.h"
@@ -83,8 +83,8 @@ std::uint64_t disk_bytes_of(const StoredTopic& topic) {
 // Of what is in no topic's directory.
 std::uint64_t LocalStore::other_disk_bytes(const std::vector<std::shared_ptr<StoredTopic>>& topics,
                                            const std::vector<std::shared_ptr<StoredTopic>>& trash) const {
-    std::uint64_t sum = disk_use(
-        fs_, "", [](const std::string& name) { return name == kTopicsDirectory || name == kTrashDirectory; });
+    std::uint64_t sum =
+        disk_use(fs_, "", [](const std::string& name) { return name == kTopicsDirectory || name == kTrashDirectory; });
     const auto add_beside = [&](const char* directory, const std::vector<std::shared_ptr<StoredTopic>>& known) {
         sum += disk_use(fs_, directory, [&](const std::string& name) {
             return std::any_of(known.begin(), known.end(), [&](const auto& topic) { return topic->name() == name; });

@@ -109,10 +109,10 @@ Result<void> StoredTopic::create_files(const PartitionEnvironment& environment, 
 }
 
 Result<std::shared_ptr<StoredTopic>> StoredTopic::open(const PartitionEnvironment& environment, std::string name,
-                                                       std::string directory, bool power_was_cut,
-                                                       GroupWork* group_work, std::shared_ptr<AppendRoom> room) {
-    auto topic = std::make_shared<StoredTopic>(environment, std::move(name), std::move(directory), group_work,
-                                               std::move(room));
+                                                       std::string directory, bool power_was_cut, GroupWork* group_work,
+                                                       std::shared_ptr<AppendRoom> room) {
+    auto topic =
+        std::make_shared<StoredTopic>(environment, std::move(name), std::move(directory), group_work, std::move(room));
     TOPICFS_TRY(topic->load());
     TOPICFS_TRY_ASSIGN(const std::vector<DirectoryEntry> entries, environment.fs.list(topic->directory_));
     std::vector<std::uint64_t> numbers;

@@ -141,7 +141,7 @@ public:
     std::shared_lock<std::shared_mutex> use() const { return std::shared_lock(use_mutex_); }
     Result<void> check_appends(const char* operation) const;  // kReadOnly where nothing at all is taken any more
     Result<void> check_changes(const char* operation) const;  // or where it is in the trash
-    Result<void> check_room(const char* operation, std::string path) const;        // ENOSPC
+    Result<void> check_room(const char* operation, std::string path) const;  // ENOSPC
     const std::shared_ptr<AppendRoom>& room() const { return room_; }
     std::shared_ptr<StoredPartition> stored_partition(std::uint32_t number) const;  // null where there is none
     std::uint32_t next_sticky() { return next_sticky_++; }

@@ -140,8 +140,8 @@ TEST_CASE("Reserve: a power cut leaves the old content or the new, and what was 
         }
         const std::string left = test::read_file(after / "settings");
         INFO("cut " << cut << ", acknowledged '" << acknowledged << "', left '" << left << "'");
-        const bool is_next = !left.empty() && (acknowledged == "first" ? left == "content 0"
-                                                                       : left.back() == acknowledged.back() + 1);
+        const bool is_next =
+            !left.empty() && (acknowledged == "first" ? left == "content 0" : left.back() == acknowledged.back() + 1);
         REQUIRE((left == acknowledged || (is_cut && is_next)));
         if (!is_cut) {
             break;

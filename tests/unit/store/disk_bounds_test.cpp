@@ -35,7 +35,9 @@ constexpr std::uint64_t kMiB = 1 << 20;
 
 struct Disk {
     Disk() {
-        fixture.wrap = [this](std::unique_ptr<FileSystem> fs) { return std::make_unique<SmallDisk>(std::move(fs), bytes); };
+        fixture.wrap = [this](std::unique_ptr<FileSystem> fs) {
+            return std::make_unique<SmallDisk>(std::move(fs), bytes);
+        };
         fixture.open();
         set_default("compression.type", "none");
         set_default("seal.bytes", "16384");
@@ -196,7 +198,8 @@ TEST_CASE_METHOD(Disk, "Bounds: with disk.pressure=delete the oldest of all topi
     }
 }
 
-TEST_CASE_METHOD(Disk, "Bounds: the trash goes first, what was removed first before the rest, and no more than has to") {
+TEST_CASE_METHOD(Disk,
+                 "Bounds: the trash goes first, what was removed first before the rest, and no more than has to") {
     const bool takes_records = GENERATE(true, false);
     set("disk.pressure", takes_records ? "delete" : "refuse");
     const std::string text(kMiB, '\n');
@@ -227,7 +230,8 @@ TEST_CASE_METHOD(Disk, "Bounds: the trash goes first, what was removed first bef
     CHECK(try_append(*kept, "more\n") == (takes_records ? 0 : ENOSPC));
 }
 
-TEST_CASE_METHOD(Disk, "Bounds: where nothing more can go, delete refuses too; a damaged batch and one long record stop nothing") {
+TEST_CASE_METHOD(
+    Disk, "Bounds: where nothing more can go, delete refuses too; a damaged batch and one long record stop nothing") {
     set("disk.pressure", "delete");
     const auto record = make("one-record");
     append(*record, 0, std::string(kMiB, 'r'));
@@ -246,7 +250,8 @@ TEST_CASE_METHOD(Disk, "Bounds: where nothing more can go, delete refuses too; a
     CHECK(read_all(*record, 0) == std::string(kMiB, 'r'));
 }
 
-TEST_CASE_METHOD(Disk, "Bounds: what delete removes is gone at once; retention's delay is waited for where nothing presses") {
+TEST_CASE_METHOD(Disk,
+                 "Bounds: what delete removes is gone at once; retention's delay is waited for where nothing presses") {
     set_default("retention.bytes", "100000");
     const auto topic = make("t");
     append(*topic, 0, std::string(2 * kMiB, '\n'));

@@ -195,11 +195,8 @@ Result<std::string> store_status_json(const StoreFacts& facts, std::span<const S
         .member("directory", std::string_view(facts.directory))
         .member("free_bytes", facts.space.blocks_available * facts.space.block_bytes)
         .member("size_bytes", facts.space.blocks * facts.space.block_bytes);
-    json.key("room_bytes");
     if (facts.room_bytes) {
-        json.value(*facts.room_bytes);
-    } else {
-        json.raw("null");
+        json.member("room_bytes", *facts.room_bytes);
     }
     json.member("full", facts.is_full).member("pressure_removed_bytes", facts.pressure_removed_bytes);
     json.key("read_cache")

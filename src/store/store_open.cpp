@@ -161,7 +161,8 @@ Result<bool> LocalStore::is_ours() {
                                           ? std::string_view(entry.name).substr(0, entry.name.rfind('.'))
                                           : std::string_view(entry.name);
         const bool harmless = name == "lost+found" || name == kLockFileName || name == kStoreFileName ||
-                              name == kStateFileName || name == kTopicsDirectory || name == kTrashDirectory;
+                              name == kStateFileName || name == kTopicsDirectory || name == kTrashDirectory ||
+                              name == kReserveDirectory;
         if (!harmless) {
             stranger = entry.name;
         }

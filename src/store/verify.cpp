@@ -206,7 +206,8 @@ std::uint64_t segment_bytes_below(FileSystem& fs, const std::string& directory, 
 Result<void> verify_root(VerifyContext& context, const std::vector<DirectoryEntry>& entries) {
     TOPICFS_TRY(check_text_file(context, "store", "store"));
     TOPICFS_TRY(check_text_file(context, "state", "state"));
-    constexpr std::array<std::string_view, 6> kOurs = {"store", "state", "lock", kTrash, kTopics, "lost+found"};
+    constexpr std::array<std::string_view, 7> kOurs = {"store", "state",   "lock",      kTrash,
+                                                       kTopics, "reserve", "lost+found"};
     for (const DirectoryEntry& entry : entries) {
         if (std::find(kOurs.begin(), kOurs.end(), entry.name) == kOurs.end()) {
             context.note(entry.name, "not part of a store; topicfs leaves it alone");

@@ -5,19 +5,21 @@ source "$(dirname "$0")/lib.sh"
 
 usage() {
     cat <<'USAGE'
-Usage: [sudo] packaging/test.sh [--quick] [--preset NAME]
+Usage: [sudo] packaging/test.sh [--quick | --long] [--preset NAME]
 
   --quick         leave out the tests labelled `big`
+  --long          with those labelled `long`, of a quarter of an hour each, which are left out else
   --preset NAME   dev (the default), asan-ubsan or tsan
   --help          show this text
 USAGE
 }
 
 preset=dev
-selection=()
+selection=(--label-exclude '^long$')
 while [[ $# -gt 0 ]]; do
     case $1 in
-        --quick) selection=(--label-exclude '^big$') ;;
+        --quick) selection=(--label-exclude '^(big|long)$') ;;
+        --long) selection=() ;;
         --preset)
             [[ $# -ge 2 ]] || die "--preset needs a name (see --help)"
             preset=$2

@@ -188,7 +188,11 @@ std::uint64_t PartitionLog::segments_disk_bytes() const {
 // On a full disk what is sealed can go all the same, and makes room for the rest.
 Result<void> PartitionLog::seal_as_far_as_can_be(Position upto) {
     auto sealed = seal_upto(upto);
-    return !sealed && lacks_room(sealed.error()) ? Result<void>{} : std::move(sealed);
+    if (!sealed && lacks_room(sealed.error())) {
+        note_failed(Work::kSeal, sealed.error());
+        return {};
+    }
+    return sealed;
 }
 
 Result<void> PartitionLog::advance_start(Found start) {

@@ -362,7 +362,9 @@ TEST_CASE(
                 met = run.faults().has_failed();
                 run.faults().observe({});
                 run.faults().clear();
-                if (met && telling.contains(failed)) {
+                // On a full disk the reserve takes a text file's new content, and there is nothing to tell.
+                const bool is_absorbed = run.faults().calls("exchange") > 0;
+                if (met && telling.contains(failed) && !is_absorbed) {
                     CHECK(run.errors() + run.failures() > 0);
                 }
                 if (!run.has_failed() && !segment_sync_failed) {

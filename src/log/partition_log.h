@@ -52,6 +52,8 @@ public:
     virtual void flush_at(PartitionLog& partition, std::int64_t monotonic_ms) = 0;
     // Make a checkpoint soon: a partition is not sealed any further until then.
     virtual void checkpoint_soon() = 0;
+    // So many bytes more are on the disk twice until a checkpoint. Whether there is room for more of them before it.
+    virtual bool note_copied(std::uint64_t /*bytes*/) { return true; }
     // A checkpoint of this partition, done on return; waits for one that is under way.
     virtual Result<void> checkpoint_now(PartitionLog& partition);
     // At that time of the monotonic clock, or as soon after as can be, call give_back_due().
@@ -180,12 +182,18 @@ public:
     Result<void> advance_start(Found start);
     // Gives back what is due; says by BackgroundWork when there is more.
     Result<void> give_back_due();
-    // For who makes room on the disk. The sealed batch with the byte at `position`, or else the next one behind it;
-    // nothing where there is none.
-    Result<std::optional<IndexEntry>> sealed_batch(Position position);
-    // Removes what begins before the batch at `upto`, or before the sealed end, and gives it back at once with all that
-    // was removed before. Returns the bytes of disk that came free: none where somebody reads what is to go, which then
-    // goes soon after.
+    // For who makes room on the disk: the batch with the byte at `position`, or else the next one behind it. Behind
+    // what is sealed it is what sealing would make one of.
+    struct Removable {
+        bool is_sealed = true;
+        TimestampMs last_time;
+        Position end;
+        std::uint64_t disk_bytes = 0;
+    };
+    Result<std::optional<Removable>> removable(Position position);
+    // Removes what begins before the batch at `upto`, and gives it back at once with all that was removed before.
+    // Returns about how many bytes of disk came free: none where somebody reads what is to go, which then goes soon
+    // after.
     Result<std::uint64_t> make_room(Position upto);
     // Bytes before it were given back, or are about to be: kNotFound.
     Position removed_end() const { return removed_end_; }
@@ -205,6 +213,12 @@ public:
     bool needs_checkpoint() const;
     // What a checkpoint gives back of head, but for a block.
     std::uint64_t sealed_bytes_in_head() const;
+    // What is in head only, as far as it was seen; and how much of that is sealed at once.
+    struct Unsealed {
+        std::uint64_t bytes = 0;
+        std::uint64_t batch_bytes = 0;
+    };
+    Unsealed unsealed() const;
     Result<void> checkpoint();  // all the steps, with syncs of its own
     Checkpoint begin_checkpoint();
     Result<void> sync_segments(const Checkpoint& checkpoint);      // or one syncfs for many
@@ -419,6 +433,7 @@ private:
     Result<void> seal_as_far_as_can_be(Position upto);
     Result<void> give_back_due_locked(std::int64_t due_ms);
     std::uint64_t segments_disk_bytes() const;
+    Result<std::optional<IndexEntry>> sealed_batch(Position position);
     Result<void> checkpoint_here();
     Result<bool> give_back(Position upto);
     Result<void> remove_segments(Position upto);

@@ -161,20 +161,46 @@ Result<std::optional<IndexEntry>> PartitionLog::sealed_batch(Position position) 
     return std::optional<IndexEntry>();
 }
 
+Result<std::optional<PartitionLog::Removable>> PartitionLog::removable(Position position) {
+    TOPICFS_TRY_ASSIGN(const auto batch, sealed_batch(position));
+    if (batch) {
+        return std::optional(Removable{true, batch->last_time, batch->end_position(), batch->batch_bytes});
+    }
+    const Position from = std::max(position, sealed_end());
+    const Position log_end = observed_end_.load();
+    if (failed_ || log_end <= from) {
+        return std::optional<Removable>();
+    }
+    const std::uint64_t bytes = std::min<std::uint64_t>(log_end - from, settings()->seal_bytes);
+    const Position end = from + bytes;
+    return std::optional(Removable{false, times_->time_at(Position{end.value - 1}), end, bytes});
+}
+
 Result<std::uint64_t> PartitionLog::make_room(Position upto) {
     const std::scoped_lock one(retention_mutex_);
     if (env_.read_only || failed_) {
         return std::uint64_t{0};
     }
-    const std::uint64_t before = segments_disk_bytes();
+    const std::uint64_t segments_before = segments_disk_bytes();
+    const std::uint64_t stored_before = sealed_stored_bytes_;
+    const Position punched_before = unpunched_from_.load();
+    std::uint64_t stored_here = 0;
+    if (upto > sealed_end()) {
+        TOPICFS_TRY(seal_as_far_as_can_be(upto));
+        stored_here = sealed_stored_bytes_ - stored_before;
+        TOPICFS_TRY(checkpoint_here());
+    }
     if (upto > start()) {
         TOPICFS_TRY_ASSIGN(const auto kept, sealed_batch(upto));
         TOPICFS_TRY_ASSIGN(const Found found, kept ? first_record_in(*kept) : found_at(sealed_end()));
         TOPICFS_TRY(advance_start_locked(found));
     }
     TOPICFS_TRY(give_back_due_locked(INT64_MAX));
-    const std::uint64_t after = segments_disk_bytes();
-    return before > after ? before - after : 0;
+    // Others may have sealed more meanwhile, which is no loss here.
+    const std::uint64_t had =
+        segments_before + (sealed_stored_bytes_ - stored_before) + (unpunched_from_.load() - punched_before);
+    const std::uint64_t has = segments_disk_bytes() + stored_here;
+    return had > has ? had - has : 0;
 }
 
 std::uint64_t PartitionLog::segments_disk_bytes() const {

@@ -44,6 +44,7 @@ Result<std::uint64_t> PartitionLog::seal_due(BatchBuilder& builder, bool all) {
         open = head_;
     }
     std::uint64_t done = 0;
+    bool may_copy = true;
     if (!open || failed_) {
         note_backlog(0);  // Others need not hurry for what cannot be sealed.
         return done;
@@ -53,7 +54,7 @@ Result<std::uint64_t> PartitionLog::seal_due(BatchBuilder& builder, bool all) {
     for (;;) {
         TOPICFS_TRY_ASSIGN(log_end, observe());
         const Position sealed = sealed_end();
-        if (log_end <= sealed || (!all && done >= kSealAtOnceBytes)) {
+        if (log_end <= sealed || (!all && (done >= kSealAtOnceBytes || !may_copy))) {
             break;
         }
         const std::uint64_t unsealed = log_end - sealed;
@@ -80,6 +81,7 @@ Result<std::uint64_t> PartitionLog::seal_due(BatchBuilder& builder, bool all) {
         }
         seal_pace_.sealed(bytes, static_cast<std::uint64_t>(env_.clock.monotonic_ms() - begin_ms));
         bound_copy(*now);
+        may_copy = env_.work == nullptr || env_.work->note_copied(bytes);
         done += bytes;
         is_old = false;
     }
@@ -105,6 +107,9 @@ Result<void> PartitionLog::seal_upto(Position upto) {
     for (Position sealed = sealed_end(); sealed < upto; sealed = sealed_end()) {
         const auto bytes = static_cast<std::uint32_t>(std::min<std::uint64_t>(upto - sealed, now->seal_bytes));
         TOPICFS_TRY(seal_batch(*open, builder, *now, bytes));
+        if (env_.work != nullptr) {
+            (void)env_.work->note_copied(bytes);
+        }
     }
     return {};
 }
@@ -137,6 +142,12 @@ bool PartitionLog::pause_sealing() {
     }
     seal_scheduled_ = 0;  // Appends need not ask for it.
     seal_paused_ = true;
+    if (unsynced_segments() < kUnsyncedSegmentsMax) {
+        // A checkpoint has ended meanwhile, and perhaps before it could see that somebody waits for it.
+        seal_paused_ = false;
+        seal_scheduled_ = INT64_MAX;
+        return false;
+    }
     env_.work->checkpoint_soon();
     return true;
 }
@@ -297,6 +308,12 @@ std::uint64_t PartitionLog::sealed_bytes_in_head() const {
     const Position given_back = unpunched_from_.load();
     const Position sealed = sealed_end();
     return failed_ || sealed <= given_back ? 0 : sealed - given_back;
+}
+
+PartitionLog::Unsealed PartitionLog::unsealed() const {
+    const Position sealed = sealed_end();
+    const Position log_end = observed_end_.load();
+    return {failed_ || log_end <= sealed ? 0 : log_end - sealed, settings()->seal_bytes};
 }
 
 Result<void> PartitionLog::checkpoint() {

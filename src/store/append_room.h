@@ -29,7 +29,8 @@ public:
     // Whether anything may be appended, as take(1) but that nothing is taken, and that the keeper looks first unless it
     // has just done so.
     bool has_any();
-    bool is_near() const { return left_.load(std::memory_order_relaxed) < kNearBytes; }
+    std::int64_t left() const { return left_.load(std::memory_order_relaxed); }
+    bool is_near() const { return left() < kNearBytes; }
     // What is said where there is none: ENOSPC.
     Error refusal(const char* operation, std::string path) const;
 
@@ -46,7 +47,7 @@ public:
 private:
     // So far from the largest number that no sum of appends gets there from here, or here from a bound.
     static constexpr std::int64_t kUnbounded = INT64_MAX / 2;
-    bool is_unbounded() const { return left_.load(std::memory_order_relaxed) > kUnbounded / 2; }
+    bool is_unbounded() const { return left() > kUnbounded / 2; }
     bool try_take(std::uint64_t bytes);
     bool look_again(std::uint64_t bytes);
     template <typename Try>

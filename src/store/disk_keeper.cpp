@@ -120,6 +120,7 @@ DiskLook DiskKeeper::look_locked() {
     looked_ms_ = clock_.monotonic_ms();
     look_cost_ms_ = looked_ms_ - begin_ms;
     left_ = seen.left;
+    margin_ = seen.margin;
     room_->set(seen.bounds_appends ? std::optional(std::max<std::int64_t>(seen.left, 0)) : std::nullopt);
     return seen;
 }
@@ -176,6 +177,11 @@ bool DiskKeeper::when_short(std::uint64_t bytes) {
 
 bool DiskKeeper::is_full() const {
     return left_ <= 0 || room_->has_refused();
+}
+
+std::uint64_t DiskKeeper::copied_max() const {
+    const std::int64_t left = std::max<std::int64_t>(std::min(left_.load(), room_->left()), 0);
+    return std::max<std::uint64_t>(static_cast<std::uint64_t>(left) / 2, margin_);
 }
 
 std::optional<std::int64_t> DiskKeeper::left() const {

@@ -60,6 +60,8 @@ public:
 
     // What is left until the nearer bound, where there is one. By the last look.
     std::optional<std::int64_t> left() const;
+    // How many bytes may be on the disk twice for a while: half of what is left, and not less than a margin.
+    std::uint64_t copied_max() const;
     // Whether appends find no room, or have found too little since there was enough for long.
     bool is_full() const;
 
@@ -77,6 +79,7 @@ private:
     const MakeRoom make_room_;
     const std::shared_ptr<AppendRoom> room_ = std::make_shared<AppendRoom>();
     std::atomic<std::int64_t> left_ = INT64_MAX;
+    std::atomic<std::uint64_t> margin_ = 0;
 
     std::mutex rounds_mutex_;  // held over a round; taken first
     std::int64_t previous_left_ = INT64_MAX;

@@ -117,6 +117,7 @@ private:
                                    const std::vector<std::shared_ptr<StoredTopic>>& trash) const;
     std::uint64_t disk_bytes() const;
     DiskLook look_at_disk();
+    std::int64_t left_to_append(std::int64_t free, std::uint64_t margin) const;
     std::uint64_t make_room(std::uint64_t bytes);
     std::uint64_t purge_for_room(std::uint64_t bytes);
 

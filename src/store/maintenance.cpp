@@ -136,10 +136,26 @@ void Maintenance::run_sealer() {
         if (*sealed > 0) {
             partition->note_done(PartitionLog::Work::kSeal);
         }
-        if ((sealed_bytes_ += *sealed) >= kCheckpointBytes) {
-            flushes_.wake();
+        if (copied_bytes_ >= copied_max_()) {
+            (void)checkpoint_all();  // There is no room to seal more before that.
         }
     }
+}
+
+bool Maintenance::note_copied(std::uint64_t bytes) {
+    const std::uint64_t copied = copied_bytes_ += bytes;
+    const std::uint64_t max = copied_max_();
+    if (copied < max && copied >= std::min(kCheckpointBytes, max / 2)) {
+        flushes_.wake();
+    }
+    return copied < max;
+}
+
+Maintenance::Partitions Maintenance::checkpoint_all() {
+    copied_bytes_ = 0;
+    Partitions all = partitions_();
+    checkpoint(all);
+    return all;
 }
 
 void Maintenance::run_flusher() {
@@ -153,10 +169,7 @@ void Maintenance::run_flusher() {
         if (flushes_.stopped()) {
             break;
         }
-        sealed_bytes_ = 0;
-        const Partitions all = partitions_();
-        checkpoint(all);
-        for (const auto& partition : all) {
+        for (const auto& partition : checkpoint_all()) {
             partition->close_idle();
         }
         next = clock_.monotonic_ms() + kCheckpointIntervalMs;

@@ -27,10 +27,14 @@ class Maintenance final : public BackgroundWork {
 public:
     using Partitions = std::vector<std::shared_ptr<PartitionLog>>;
 
-    // `check_interval_ms`: log.retention.check.interval.ms as it is.
+    // `check_interval_ms`: log.retention.check.interval.ms as it is. `copied_max`: how many bytes may be on the disk
+    // twice, in head and sealed.
     Maintenance(const Clock& clock, std::function<Partitions()> partitions,
-                std::function<std::uint64_t()> check_interval_ms)
-        : clock_(clock), partitions_(std::move(partitions)), check_interval_ms_(std::move(check_interval_ms)) {}
+                std::function<std::uint64_t()> check_interval_ms, std::function<std::uint64_t()> copied_max)
+        : clock_(clock),
+          partitions_(std::move(partitions)),
+          check_interval_ms_(std::move(check_interval_ms)),
+          copied_max_(std::move(copied_max)) {}
     ~Maintenance() override { stop(); }
 
     Result<void> start();
@@ -39,6 +43,7 @@ public:
     void seal_at(PartitionLog& partition, std::int64_t monotonic_ms) override;
     void flush_at(PartitionLog& partition, std::int64_t monotonic_ms) override;
     void checkpoint_soon() override { flushes_.wake(); }
+    bool note_copied(std::uint64_t bytes) override;
     Result<void> checkpoint_now(PartitionLog& partition) override;
     void give_back_at(PartitionLog& partition, std::int64_t monotonic_ms) override;
     void retain_soon() override { retentions_.wake(); }
@@ -78,6 +83,7 @@ private:
     };
 
     static void checkpoint_locked(const Partitions& partitions);
+    Partitions checkpoint_all();
     void run_sealer();
     void run_flusher();
     void run_retainer();
@@ -85,12 +91,13 @@ private:
     const Clock& clock_;
     const std::function<Partitions()> partitions_;
     const std::function<std::uint64_t()> check_interval_ms_;
+    const std::function<std::uint64_t()> copied_max_;
     GrowthWatch growth_;
     Queue seals_;
     Queue flushes_;
     Queue retentions_;                            // what is to be given back
     std::mutex checkpoint_mutex_;                 // one checkpoint at a time
-    std::atomic<std::uint64_t> sealed_bytes_{0};  // since the last checkpoint
+    std::atomic<std::uint64_t> copied_bytes_{0};  // since the last checkpoint
     std::thread sealer_;
     std::thread flusher_;
     std::thread retainer_;

@@ -3,8 +3,9 @@
 //
 // What goes first: the copies in head of what was sealed, by a checkpoint; what was removed and waits for its delay,
 // where disk.pressure is delete; the trash, what was removed first; then, where it is delete, the oldest sealed batches
-// of all topics, by the time of their last record. Those are given back at once, without file.delete.delay.ms: a reader
-// in the middle of them gets EIO, which harms less than appends that fail.
+// of all topics, by the time of their last record; at last what is unsealed, which is sealed first. Those are given
+// back at once, without file.delete.delay.ms: a reader in the middle of them gets EIO, which harms less than appends
+// that fail.
 #include "base/log.h"
 #include "store/disk_use.h"
 #include "store/local_store.h"
@@ -12,7 +13,6 @@
 #include <algorithm>
 #include <map>
 #include <queue>
-#include <set>
 #include <utility>
 #include <vector>
 
@@ -29,34 +29,39 @@ constexpr std::uint64_t kCheckpointBytesMin = 64u << 10;
 // A partition, and the oldest of its batches that may still stay.
 struct Oldest {
     std::shared_ptr<PartitionLog> log;
-    IndexEntry batch;
-    bool operator<(const Oldest& other) const { return batch.last_time > other.batch.last_time; }  // the oldest on top
+    PartitionLog::Removable batch;
+    // The oldest on top; what is unsealed goes behind all that is sealed.
+    bool operator<(const Oldest& other) const {
+        return std::pair(!batch.is_sealed, batch.last_time) > std::pair(!other.batch.is_sealed, other.batch.last_time);
+    }
 };
 
-// Up to where each partition goes so that `bytes` of segments do. Those that give nothing are left out.
+// Up to where each partition goes so that `bytes` do, or the next that can. What was tried before is left out.
 using Removals = std::map<std::shared_ptr<PartitionLog>, Position>;
-Removals choose_oldest(const Maintenance::Partitions& partitions, std::uint64_t bytes,
-                       const std::set<std::shared_ptr<PartitionLog>>& left_out) {
+Removals choose_oldest(const Maintenance::Partitions& partitions, std::uint64_t bytes, const Removals& tried) {
     std::priority_queue<Oldest> queue;
     const auto push = [&](const std::shared_ptr<PartitionLog>& log, Position from) {
         // What cannot be looked at is left alone; reads of it say what is wrong.
-        if (const auto batch = log->sealed_batch(from); batch && *batch) {
+        if (const auto batch = log->removable(from); batch && *batch) {
             queue.push({log, **batch});
         }
     };
     for (const auto& partition : partitions) {
-        if (!partition->is_removed() && !partition->has_failed() && !left_out.contains(partition)) {
-            push(partition, partition->start());
+        if (!partition->is_removed() && !partition->has_failed()) {
+            const auto done = tried.find(partition);
+            push(partition, done == tried.end() ? partition->start() : done->second);
         }
     }
     Removals chosen;
     for (std::uint64_t sum = 0; !queue.empty() && sum < bytes;) {
         const Oldest oldest = queue.top();
         queue.pop();
-        sum += oldest.batch.batch_bytes;
-        const Position end = oldest.batch.end_position();
-        chosen[oldest.log] = end;
-        push(oldest.log, end);
+        sum += oldest.batch.disk_bytes;
+        chosen[oldest.log] = oldest.batch.end;
+        if (!oldest.batch.is_sealed) {
+            break;  // One at a time: sealing it takes room first.
+        }
+        push(oldest.log, oldest.batch.end);
     }
     return chosen;
 }
@@ -107,6 +112,23 @@ std::uint64_t LocalStore::disk_bytes() const {
     return sum;
 }
 
+// How much more can be appended where `free` is left. What is unsealed will be there twice for a while, until head's
+// copy is given back: near the bound a checkpoint does that whenever a margin was sealed (DiskKeeper::copied_max), so
+// the copies come to no more than that and one batch.
+std::int64_t LocalStore::left_to_append(std::int64_t free, std::uint64_t margin) const {
+    std::uint64_t unsealed = 0;
+    std::uint64_t batch_max = 0;
+    for (const auto& partition : partition_logs()) {
+        const PartitionLog::Unsealed here = partition->unsealed();
+        unsealed += here.bytes;
+        batch_max = std::max(batch_max, here.batch_bytes);
+    }
+    const auto copied_max = static_cast<std::int64_t>(margin + batch_max);
+    const std::int64_t copied_soon = std::min(static_cast<std::int64_t>(unsealed), copied_max);
+    const std::int64_t left = free - copied_soon;
+    return left < 0 ? left : std::max(left / 2, free - copied_max);
+}
+
 DiskLook LocalStore::look_at_disk() {
     fs_.reserve().refill();
     StoreSettings settings;
@@ -126,10 +148,10 @@ DiskLook LocalStore::look_at_disk() {
     }
     if (settings.store_bytes_max) {
         const auto max = static_cast<std::int64_t>(*settings.store_bytes_max);
-        const std::int64_t left = max - static_cast<std::int64_t>(disk_bytes());
+        const std::uint64_t margin = disk_margin(*settings.store_bytes_max, kStoreMarginShare);
+        const std::int64_t left = left_to_append(max - static_cast<std::int64_t>(disk_bytes()), margin);
         if (left < nearest.left || !nearest.bounds_appends) {
-            nearest = {left, disk_margin(*settings.store_bytes_max, kStoreMarginShare), true,
-                       "store.bytes.max, " + std::to_string(max) + " bytes"};
+            nearest = {left, margin, true, "store.bytes.max, " + std::to_string(max) + " bytes"};
         }
     }
     return nearest;
@@ -156,16 +178,13 @@ std::uint64_t LocalStore::make_room(std::uint64_t bytes) {
     }
     made += made < bytes ? purge_for_room(bytes - made) : 0;
     // One record over many batches, or a reader, can keep a partition from giving anything.
-    std::set<std::shared_ptr<PartitionLog>> gave_nothing;
+    Removals tried;
     Removals oldest;
     do {
-        oldest = takes_records && made < bytes ? choose_oldest(partitions, bytes - made, gave_nothing) : Removals();
+        oldest = takes_records && made < bytes ? choose_oldest(partitions, bytes - made, tried) : Removals();
         for (const auto& [log, upto] : oldest) {
-            const std::uint64_t gave = remove_upto(*log, upto);
-            made += gave;
-            if (gave == 0) {
-                gave_nothing.insert(log);
-            }
+            made += remove_upto(*log, upto);
+            tried[log] = upto;
         }
     } while (!oldest.empty());
     pressure_removed_bytes_ += made;

@@ -146,6 +146,12 @@ for name, flags, before in names:
 writer = os.open(topic + "/0", os.O_WRONLY | os.O_APPEND)
 follower = os.open(topic + "/0+follow", os.O_RDONLY)
 assert os.read(follower, 1000) == want[:1000]
+groups = []
+for name in "0", "all":
+    os.mkdir(f"{topic}/.groups/of-{name}")
+    groups.append(os.open(f"{topic}/.groups/of-{name}/{name}", os.O_RDONLY))
+    got = os.read(groups[-1], 1000)
+    assert got and got == want[:len(got)], "the group's first read"
 try:
     mapped = mmap.mmap(opened[0][1], len(want), mmap.MAP_PRIVATE, mmap.PROT_READ)
 except OSError as error:
@@ -178,6 +184,9 @@ for to in 5000, 12345:
         assert new.read() == want[to * line:], "what is opened anew does not begin at the log start"
     append(b"after %d\n" % to)
     check(0)  # all of it, for file.delete.delay.ms
+    for group in groups:  # these go on at the log start
+        got = os.read(group, 1000)
+        assert got and want.startswith(got, to * line), f"{group}: a group that was overtaken read {got[:100]}"
 got = b""
 while len(got) < len(want) - 1000:
     got += os.read(follower, 1 << 20)
@@ -200,6 +209,11 @@ for name, fd, before, _ in opened:
         time.sleep(0.02)
 mapped = None  # who touches what has gone gets SIGBUS, as for any file that is cut
 check(15000 * line)
+for group in groups:
+    got = os.read(group, 1 << 20)
+    while not want.endswith(got[-1000:]):
+        got += os.read(group, 1 << 20)
+    assert got == want[15000 * line:], "a group that was overtaken, and what it had is given back"
 append(b"and more\n")
 check(15000 * line)
 assert os.read(follower, 1000) == b"and more\n"

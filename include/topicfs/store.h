@@ -60,7 +60,7 @@ struct AttributesChange {
 struct SegmentStatus {
     Position base;
     Position end;
-    std::uint64_t stored_bytes = 0;  // the file's length
+    std::uint64_t stored_bytes = 0;  // its batches, without those that were given back
     std::uint64_t disk_bytes = 0;    // allocated, its index included
 };
 

@@ -185,7 +185,7 @@ Result<PartitionStatus> PartitionLog::status() {
         const SegmentList& all = *segments_;
         for (std::size_t i = 0; i < all.size(); ++i) {
             const Position to = i + 1 < all.size() ? all[i + 1]->base() : status.sealed_end;
-            status.segments.push_back({all[i]->base(), to, all[i]->bytes(), all[i]->disk_bytes()});
+            status.segments.push_back({all[i]->base(), to, all[i]->kept_bytes(), all[i]->disk_bytes()});
         }
     }
     if (status.seal.lag_bytes > 0) {

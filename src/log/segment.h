@@ -41,6 +41,8 @@ public:
 
     Position base() const { return base_; }
     std::uint64_t bytes() const { return bytes_.load(std::memory_order_acquire); }
+    // Of the file, the batches that were not given back, as far as that is known: once it was opened.
+    std::uint64_t kept_bytes() const { return bytes() - given_back_end_.load(std::memory_order_acquire); }
     std::uint64_t synced_bytes() const { return synced_bytes_.load(std::memory_order_acquire); }
     std::uint64_t disk_bytes() const { return disk_bytes_.load(std::memory_order_relaxed); }
     const std::string& path() const { return path_; }

@@ -1,7 +1,6 @@
 #include "base/json.h"
 #include "command.h"
 #include "io/fd.h"
-#include "names.h"
 #include "status_file.h"
 #include "text_table.h"
 
@@ -13,8 +12,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <vector>
 
 namespace topicfs {
@@ -66,14 +67,10 @@ Result<Trimmed> trim(const std::string& path, const std::string& point) {
     return Trimmed{slash == std::string::npos ? path : path.substr(slash + 1), asked->offset, asked->position};
 }
 
-bool is_partition(std::string path) {
-    const std::size_t slash = path.rfind('/');
-    return partition_number(slash == std::string::npos ? path : path.substr(slash + 1)).has_value();
-}
-
 Result<std::vector<Trimmed>> trim_all(const std::string& path, const std::string& point) {
     std::vector<Trimmed> trimmed;
-    if (is_partition(path)) {
+    std::error_code unknown;  // Opening it says why.
+    if (!std::filesystem::is_directory(path, unknown)) {
         TOPICFS_TRY_ASSIGN(Trimmed one, trim(path, point));
         trimmed.push_back(std::move(one));
         return trimmed;

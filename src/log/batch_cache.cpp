@@ -123,15 +123,13 @@ Result<BatchCache::Batch> BatchCache::fill(std::unique_lock<std::mutex>& lock, c
         end_load_locked(key, id);
         throw;
     }
-    Batch batch;
-    if (decoded) {
-        batch = std::make_shared<const Segment::Decoded>(std::move(decoded).value());
-    }
-    lock.lock();
-    if (!batch) {
+    if (!decoded) {
+        lock.lock();
         end_load_locked(key, id);
         return std::move(decoded).error();
     }
+    const Batch batch = std::make_shared<const Segment::Decoded>(std::move(decoded).value());
+    lock.lock();
     loaded_.notify_all();
     const auto found = slots_.find(key);
     if (found == slots_.end() || found->second.id != id || found->second.batch) {

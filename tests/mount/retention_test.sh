@@ -260,5 +260,13 @@ mount_over
 expect_equal 100 "$(start_of "$topic")" "the log start after a death"
 tsh 'echo 101 >> "$1/0"' "$topic"
 expect_equal 101 "$(t cat "$topic/0")" "what came then"
+t mkdir "$mnt/7"
+tsh 'seq 10 >> "$1/0"; echo 2 > "$1/.config/num.partitions"' "$mnt/7"
+for path in 7 7/ 7/0; do
+    expect_status 0 "$TOPICFS" trim "$mnt/$path" --to start
+done
+(cd "$mnt/7" && expect_status 0 "$TOPICFS" trim . --to end)
+expect_equal "" "$(t cat "$mnt/7/0")" "what is left in a topic that is called as a partition"
+expect_refusal 2 'no topic|not a topic|No such' "$TOPICFS" trim "$mnt/nothing" --to end
 stop_mount
 expect_status 0 "$TOPICFS" verify "$data"

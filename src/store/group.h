@@ -179,7 +179,7 @@ private:
     };
     Shown shown(std::uint32_t number) const;
     GroupSettings::Reset shown_reset() const;
-    Result<Committed> look_up_committed(std::uint32_t number, std::shared_ptr<StoredPartition> partition, Shown shown);
+    Result<Committed> look_up_committed(std::uint32_t number, std::shared_ptr<StoredPartition> of, Shown shown);
     Committed known_committed(const StoredPartition& partition, const Shown& shown, Offset end_offset) const;
     static GroupPartitionStatus status_of(std::uint32_t number, const Committed& committed, Offset end_offset);
     Result<Found> find_point(std::uint32_t number, const GroupPoint& point);

@@ -29,8 +29,9 @@ const CommandSpec kTrimSpec = {
       "daemon's "
       "zone), or end"},
      {"json", 0, nullptr, "a JSON object in place of the table"}},
-    "The log start never moves back: where it is further on already it stays. Files that are\n"
-    "open can read what was removed for file.delete.delay.ms; then the disk has its space back.\n",
+    "The log start never moves back: an offset before it is refused, a time before it changes\n"
+    "nothing, a time to come removes everything. Files that are open can read what was removed\n"
+    "for file.delete.delay.ms; then the disk has its space back.\n",
     "  topicfs trim /mnt/topics/orders/0 --to 120000\n"
     "  topicfs trim /mnt/topics/orders --to -1d\n",
 };

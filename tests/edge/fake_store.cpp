@@ -369,7 +369,7 @@ void FakeTopic::move(std::string name, std::optional<Removal> removal) {
     {
         const std::lock_guard lock(mutex_);
         name_ = std::move(name);
-        removal_ = removal;
+        removal_ = std::move(removal);
         partitions = partitions_;
     }
     for (const auto& partition : partitions) {

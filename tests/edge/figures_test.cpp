@@ -55,7 +55,7 @@ std::string read_whole(PretendKernel& kernel, const OpenFile& file) {
 
 std::string read_metrics(PretendKernel& kernel) {
     const OpenFile file = kernel.open_path(".metrics", O_RDONLY);
-    const std::string text = read_whole(kernel, file);
+    std::string text = read_whole(kernel, file);
     (void)kernel.release(file);
     return text;
 }

@@ -3,10 +3,12 @@
 // record begins and no further on than what is to be kept, from there on all bytes are there, and what lay before it
 // does not come back.
 #include "fault/faulty_store.h"
+#include "fault/retention_lines.h"
 #include "log/layout.h"
 #include "log/recovery_file.h"
 #include "store/verify.h"
 #include "support/bytes.h"
+#include "support/only_damage.h"
 
 #include <catch2/catch.hpp>
 
@@ -39,26 +41,13 @@ enum class Work {
 constexpr std::array kWorks = {Work::kByBytes, Work::kByTime,      Work::kTrim, Work::kSealEarly,
                                Work::kUnlink,  Work::kPunchNewest, Work::kAll};
 
-class OnlyDamage final : public VerifyObserver {
-public:
-    void found(const Finding& finding) override {
-        if (finding.kind == Finding::Kind::kDamage) {
-            text += finding.path + ": " + finding.what + "\n";
-        }
-    }
-    void progress(std::uint64_t, std::uint64_t, const std::string&) override {}
-    std::string text;
-};
-
 void must(const Result<void>& result) {
     INFO((result ? std::string() : result.error().message()));
     REQUIRE(result);
 }
 
 std::string line(std::uint64_t number) {
-    std::string text = std::to_string(number) + " ";
-    text.append(kLineBytes - 1 - text.size(), static_cast<char>('a' + number % 26));
-    return text + "\n";
+    return numbered_line(number, kLineBytes);
 }
 
 class RetentionRun final : public FaultyStore {
@@ -300,7 +289,7 @@ private:
         const auto verified = verify_store(**fs, seen);
         INFO((verified ? std::string() : verified.error().message()));
         REQUIRE(verified);
-        CHECK(seen.text == "");
+        CHECK_THAT(seen.text, Catch::Equals(""));
     }
 
     const Work work_;

@@ -2,9 +2,11 @@
 // the log start on and gives back. The reader gets the right bytes, or is told that they were removed; never others,
 // and never that something is damaged.
 #include "fault/faulty_store.h"
+#include "fault/retention_lines.h"
 #include "log/layout.h"
 #include "store/verify.h"
 #include "support/bytes.h"
+#include "support/only_damage.h"
 
 #include <catch2/catch.hpp>
 
@@ -28,21 +30,8 @@ void must(const Result<void>& result) {
 }
 
 std::string line(std::uint64_t number) {
-    std::string text = std::to_string(number) + " ";
-    text.append(kLineBytes - 1 - text.size(), static_cast<char>('a' + number % 26));
-    return text + "\n";
+    return numbered_line(number, kLineBytes);
 }
-
-class Damages final : public VerifyObserver {
-public:
-    void found(const Finding& finding) override {
-        if (finding.kind == Finding::Kind::kDamage) {
-            text += finding.path + ": " + finding.what + "\n";
-        }
-    }
-    void progress(std::uint64_t, std::uint64_t, const std::string&) override {}
-    std::string text;
-};
 
 struct Layout {
     const char* codec;
@@ -207,11 +196,11 @@ TEST_CASE("Retention beside a reader: verify finds no damage") {
             Daemon daemon(layout);
             const auto fs = daemon.reader_file_system();
             daemon.remove_at_calls_of(*fs, number, 3 + number % 20);
-            Damages seen;
+            OnlyDamage seen;
             const auto verified = verify_store(*fs, seen);
             INFO((verified ? std::string() : verified.error().message()));
             REQUIRE(verified);
-            CHECK(seen.text == "");
+            CHECK_THAT(seen.text, Catch::Equals(""));
             met = daemon.start() > 0;
         }
         CHECK(number > 40);
@@ -277,9 +266,9 @@ TEST_CASE("Retention beside a reader: what is damaged is damage, also in the bat
     REQUIRE(status->damaged.size() == 1);
     CHECK(status->damaged.front().from == Position{6 * kLineBytes});
     CHECK(status->damaged.front().to == Position{10 * kLineBytes});
-    Damages seen;
+    OnlyDamage seen;
     REQUIRE(verify_store(*daemon.reader_file_system(), seen));
-    CHECK(seen.text != "");
+    CHECK_FALSE(seen.text.empty());
 }
 
 }  // namespace topicfs::test

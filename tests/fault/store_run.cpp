@@ -4,6 +4,7 @@
 #include "store/verify.h"
 #include "support/bytes.h"
 #include "support/fault_file_system.h"
+#include "support/only_damage.h"
 
 #include <catch2/catch.hpp>
 
@@ -14,17 +15,6 @@ namespace topicfs::test {
 namespace {
 
 constexpr std::size_t kReadBytes = 50'000;  // no multiple of any block
-
-class OnlyDamage final : public VerifyObserver {
-public:
-    void found(const Finding& finding) override {
-        if (finding.kind == Finding::Kind::kDamage) {
-            text += finding.path + ": " + finding.what + "\n";
-        }
-    }
-    void progress(std::uint64_t, std::uint64_t, const std::string&) override {}
-    std::string text;
-};
 
 std::uint64_t count_delimiters(const std::string& bytes, std::optional<std::uint8_t> delimiter) {
     if (!delimiter) {
@@ -240,7 +230,7 @@ void StoreRun::verify() const {
     const auto verified = verify_store(*fs_, seen);
     INFO((verified ? std::string() : verified.error().message()));
     REQUIRE(verified.has_value());
-    REQUIRE(seen.text == "");
+    REQUIRE_THAT(seen.text, Catch::Equals(""));
 }
 
 }  // namespace topicfs::test

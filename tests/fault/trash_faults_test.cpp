@@ -4,6 +4,7 @@
 #include "store/verify.h"
 #include "support/bytes.h"
 #include "support/fault_file_system.h"
+#include "support/only_damage.h"
 #include "support/power_cut_file_system.h"
 #include "support/temporary_directory.h"
 
@@ -19,17 +20,6 @@
 
 namespace topicfs::test {
 namespace {
-
-class OnlyDamage final : public VerifyObserver {
-public:
-    void found(const Finding& finding) override {
-        if (finding.kind == Finding::Kind::kDamage) {
-            text += finding.path + ": " + finding.what + "\n";
-        }
-    }
-    void progress(std::uint64_t, std::uint64_t, const std::string&) override {}
-    std::string text;
-};
 
 Result<void> append_synced(Topic& topic, std::uint32_t number, const std::string& bytes) {
     TOPICFS_TRY_ASSIGN(const auto partition, topic.partition(number));
@@ -165,7 +155,7 @@ public:
         }
         OnlyDamage seen;
         REQUIRE(verify_store(*fs_, seen));
-        REQUIRE(seen.text == "");
+        REQUIRE_THAT(seen.text, Catch::Equals(""));
         const auto left = fs_->list("trash");
         REQUIRE(left);
         for (const DirectoryEntry& entry : *left) {

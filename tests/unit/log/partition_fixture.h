@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace topicfs::test {
@@ -84,7 +85,7 @@ private:
 // Its directory is made by the constructor; the log is open until kill().
 class PartitionFixture {
 public:
-    explicit PartitionFixture(TopicSettings with = {}) : settings(with) {
+    explicit PartitionFixture(TopicSettings with = {}) : settings(std::move(with)) {
         REQUIRE(fs.make_directory(kPartitionDirectory));
         REQUIRE(PartitionLog::create_files(fs, kPartitionDirectory, clock.now(), true));
         open();

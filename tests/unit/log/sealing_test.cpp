@@ -22,7 +22,7 @@ public:
 };
 
 struct SealingFixture {
-    explicit SealingFixture(TopicSettings settings) : partition(settings) {
+    explicit SealingFixture(const TopicSettings& settings) : partition(settings) {
         partition.kill();
         auto opened = PartitionLog::open({fs, partition.clock, partition.cache, &work}, kPartitionDirectory,
                                          std::make_shared<TopicSettings>(settings), false);

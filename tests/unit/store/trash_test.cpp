@@ -99,7 +99,7 @@ TEST_CASE_METHOD(Trash, "Trash: a topic that is moved there and back is the same
     CHECK(test::read_all(*topic, 0) == "one\ntwo\n");
     CHECK(committed(0) == 2);
     CHECK((*topic->partition(0))->is_removed());
-    CHECK(verify().damage == "");
+    CHECK_THAT(verify().damage, Catch::Equals(""));
     if (is_restarted) {
         fixture.open();
     }
@@ -120,7 +120,7 @@ TEST_CASE_METHOD(Trash, "Trash: a topic that is moved there and back is the same
     append(0, "more\n");
     CHECK(open_reader(0).read() == "more\n");
     CHECK_FALSE((*topic->partition(0))->is_removed());
-    CHECK(verify().damage == "");
+    CHECK_THAT(verify().damage, Catch::Equals(""));
 }
 
 TEST_CASE_METHOD(Trash, "Trash: a new topic of the old name is another one, and so are their files") {
@@ -145,7 +145,7 @@ TEST_CASE_METHOD(Trash, "Trash: a new topic of the old name is another one, and 
     CHECK(test::read_all(*topic, 0).empty());
     CHECK(test::read_all(*trashed("t.2"), 0) == "new\n");
     CHECK(test::read_all(**store().topic("first"), 0) == "old\nmore\nand more\n");
-    CHECK(verify().damage == "");
+    CHECK_THAT(verify().damage, Catch::Equals(""));
 }
 
 TEST_CASE_METHOD(Trash, "Trash: no topic takes the place of another, there or back") {
@@ -469,7 +469,7 @@ TEST_CASE_METHOD(Trash, "Trash: stores of earlier versions have none, and get on
     append(0, "x\n");
     fixture.end();
     std::filesystem::remove(fixture.path("trash"));
-    CHECK(verify().damage == "");
+    CHECK_THAT(verify().damage, Catch::Equals(""));
     CHECK(fixture.open_reader()->trash_names().empty());
     open();
     remove();

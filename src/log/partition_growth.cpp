@@ -96,6 +96,9 @@ Result<Position> PartitionLog::observe() {
         observed_end_ = log_end;
         note_grown_locked(from);
     }
+    if (env_.work != nullptr) {
+        env_.work->note_observed(log_end - from);
+    }
     after_growth(from, log_end);
     return log_end;
 }

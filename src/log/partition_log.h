@@ -63,6 +63,8 @@ public:
     // Others append to head from now on: call observe() soon after they have, and every 10 ms while they go on.
     virtual void watch_head(PartitionLog& /*partition*/) {}
     virtual void unwatch_head(PartitionLog& /*partition*/) {}
+    // observe() has found so many bytes that others have appended.
+    virtual void note_observed(std::uint64_t /*bytes*/) {}
     // Somebody waits for growth: call tell_waiters() when there was some. Others' appends are to be seen at once.
     virtual void waits_for_growth(PartitionLog& /*partition*/) {}
     // append() was called while somebody waits, or there is nothing more to wait for.
@@ -213,6 +215,8 @@ public:
     bool needs_checkpoint() const;
     // What a checkpoint gives back of head, but for a block.
     std::uint64_t sealed_bytes_in_head() const;
+    // Below that head was given back.
+    Position given_back_end() const { return unpunched_from_.load(); }
     // What is in head only, as far as it was seen; and how much of that is sealed at once.
     struct Unsealed {
         std::uint64_t bytes = 0;

@@ -1,8 +1,8 @@
 // How many bytes may still be appended before the store meets one of its bounds (store.bytes.max, disk.free.min).
 //
 // The keeper of the disk (disk_keeper.h) says how much there is. Who opens for appending asks whether there is any;
-// appends that come to the daemon take what they need. What is appended through the kernel is seen at the keeper's next
-// look only. Taking costs one atomic operation where there is enough.
+// appends that come to the daemon take what they need. What is appended through the kernel is noted once it is seen,
+// up to 10 ms later, and so are the copies that sealing makes. Taking costs one atomic operation where there is enough.
 //
 // Threads: any. Lives as long as anybody appends, longer than the store.
 #pragma once
@@ -30,12 +30,22 @@ public:
     // has just done so.
     bool has_any();
     std::int64_t left() const { return left_.load(std::memory_order_relaxed); }
-    bool is_near() const { return left() < kNearBytes; }
+    // Whether who opens is lent the file.
+    bool lends() const { return lends_ && left() >= kNearBytes; }
+    // So many bytes were used without asking.
+    void note_used(std::uint64_t bytes) {
+        if (!is_unbounded()) {
+            left_ -= static_cast<std::int64_t>(bytes);
+        }
+    }
     // What is said where there is none: ENOSPC.
     Error refusal(const char* operation, std::string path) const;
 
-    // The keeper's. Nothing: there is no bound.
-    void set(std::optional<std::int64_t> left) { left_ = left.value_or(kUnbounded); }
+    // The keeper's. Nothing: there is no bound. `lends`: whether anybody is lent a file, where there is enough room.
+    void set(std::optional<std::int64_t> left, bool lends) {
+        left_ = left.value_or(kUnbounded);
+        lends_ = lends;
+    }
     // Whether somebody has found too little since the keeper said that there is enough.
     bool has_refused() const { return has_refused_; }
     void is_enough() { has_refused_ = false; }
@@ -54,6 +64,7 @@ private:
     bool try_and_look(std::uint64_t bytes, Try attempt);
 
     std::atomic<std::int64_t> left_ = kUnbounded;
+    std::atomic<bool> lends_ = true;
     std::atomic<bool> has_refused_ = false;
     std::shared_mutex mutex_;  // of what follows; held while it is called
     std::function<bool(std::uint64_t bytes)> look_;

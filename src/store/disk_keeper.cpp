@@ -22,6 +22,7 @@ constexpr std::int64_t kLookAgainMs = 5;
 constexpr std::int64_t kMakeAgainMs = 1000;
 // Room is waited for so long. Making it takes far less, but where a sync of the disk does.
 constexpr std::chrono::seconds kRoomPatience{2};
+constexpr std::int64_t kAheadMargins = 16;
 constexpr std::uint64_t kMarginMin = 64u << 10;
 constexpr std::uint64_t kMarginMax = 64u << 20;
 
@@ -85,10 +86,13 @@ std::int64_t DiskKeeper::round() {
         number = ++rounds_begun_;
         wanted = std::exchange(wanted_bytes_, 0);
     }
+    const std::int64_t noted = noted_bytes_.exchange(0);
     DiskLook seen = look();
-    wanted = std::max(wanted, static_cast<std::int64_t>(seen.margin));
+    const auto margin = static_cast<std::int64_t>(seen.margin);
+    wanted = std::max(wanted, margin + std::min(noted, kAheadMargins * margin));
+    const std::int64_t goal = wanted + margin;
+    alert_left_ = seen.bounds_appends ? goal : 0;
     if (seen.left < wanted && may_make_room()) {
-        const std::int64_t goal = wanted + static_cast<std::int64_t>(seen.margin);
         const std::uint64_t made = make_room_(static_cast<std::uint64_t>(goal - seen.left));
         if (made > 0) {
             seen = look();
@@ -102,6 +106,16 @@ std::int64_t DiskKeeper::round() {
     rounds_ended_ = number;
     changed_.notify_all();
     return wait;
+}
+
+void DiskKeeper::note_appended(std::uint64_t bytes) {
+    room_->note_used(bytes);
+    noted_bytes_ += static_cast<std::int64_t>(bytes);
+    if (room_->left() < alert_left_ && clock_.monotonic_ms() >= alert_after_ms_) {
+        const std::scoped_lock lock(mutex_);
+        woken_ = true;
+        changed_.notify_all();
+    }
 }
 
 bool DiskKeeper::may_make_room() {
@@ -119,9 +133,10 @@ DiskLook DiskKeeper::look_locked() {
     DiskLook seen = look_();
     looked_ms_ = clock_.monotonic_ms();
     look_cost_ms_ = looked_ms_ - begin_ms;
+    alert_after_ms_ = looked_ms_ + std::max(kLookAgainMs, look_cost_ms_ * kLookShare);
     left_ = seen.left;
     margin_ = seen.margin;
-    room_->set(seen.bounds_appends ? std::optional(std::max<std::int64_t>(seen.left, 0)) : std::nullopt);
+    room_->set(seen.bounds_appends ? std::optional(std::max<std::int64_t>(seen.left, 0)) : std::nullopt, seen.lends);
     return seen;
 }
 

@@ -2,6 +2,8 @@
 //
 // It looks at the disk once a second, more often where the bound is near and the store grows. Where less than a margin
 // is left it has room made; where that is not enough, appends find no room (append_room.h) until there is some again.
+// Appends that come to the daemon wait while room is made. Those of who was lent the file do not: what they append is
+// noted as it is seen, and as much again is made room for ahead, at most 16 margins.
 //
 // The rule: with less than one margin left, room is made until two are. So what goes is little more than what has to,
 // and there is room before anybody meets the bound. The margin is a 64th of store.bytes.max, or a 256th of the file
@@ -30,6 +32,7 @@ struct DiskLook {
     std::int64_t left = INT64_MAX;  // bytes until the nearer bound; below 0 behind it
     std::uint64_t margin = 0;       // of that bound
     bool bounds_appends = false;    // false where only the file system's own end does
+    bool lends = true;              // false where all appends have to be able to wait for room
     std::string bound;              // the nearer one, for people
 };
 
@@ -57,6 +60,8 @@ public:
     void wake();
     // Looks, and has room made. Returns in how many milliseconds to look again. One at a time.
     std::int64_t round();
+    // Who was lent a file has appended so many bytes. Never waits for a round.
+    void note_appended(std::uint64_t bytes);
 
     // What is left until the nearer bound, where there is one. By the last look.
     std::optional<std::int64_t> left() const;
@@ -80,6 +85,9 @@ private:
     const std::shared_ptr<AppendRoom> room_ = std::make_shared<AppendRoom>();
     std::atomic<std::int64_t> left_ = INT64_MAX;
     std::atomic<std::uint64_t> margin_ = 0;
+    std::atomic<std::int64_t> noted_bytes_ = 0;     // since the last round
+    std::atomic<std::int64_t> alert_left_ = 0;      // with less than that left a look is due
+    std::atomic<std::int64_t> alert_after_ms_ = 0;  // but not before
 
     std::mutex rounds_mutex_;  // held over a round; taken first
     std::int64_t previous_left_ = INT64_MAX;

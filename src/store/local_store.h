@@ -119,6 +119,7 @@ private:
     DiskLook look_at_disk();
     std::int64_t left_to_append(std::int64_t free, std::uint64_t margin) const;
     std::uint64_t make_room(std::uint64_t bytes);
+    std::uint64_t checkpoint_for_room(const Maintenance::Partitions& partitions);
     std::uint64_t purge_for_room(std::uint64_t bytes);
 
     StoreEnvironment environment_;

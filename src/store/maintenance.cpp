@@ -136,15 +136,16 @@ void Maintenance::run_sealer() {
         if (*sealed > 0) {
             partition->note_done(PartitionLog::Work::kSeal);
         }
-        if (copied_bytes_ >= copied_max_()) {
+        if (copied_bytes_ >= disk_keeper_.copied_max()) {
             (void)checkpoint_all();  // There is no room to seal more before that.
         }
     }
 }
 
 bool Maintenance::note_copied(std::uint64_t bytes) {
+    disk_keeper_.room()->note_used(bytes);
     const std::uint64_t copied = copied_bytes_ += bytes;
-    const std::uint64_t max = copied_max_();
+    const std::uint64_t max = disk_keeper_.copied_max();
     if (copied < max && copied >= std::min(kCheckpointBytes, max / 2)) {
         flushes_.wake();
     }

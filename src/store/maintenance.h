@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "log/partition_log.h"
+#include "store/disk_keeper.h"
 #include "store/growth_watch.h"
 
 #include <atomic>
@@ -27,14 +28,14 @@ class Maintenance final : public BackgroundWork {
 public:
     using Partitions = std::vector<std::shared_ptr<PartitionLog>>;
 
-    // `check_interval_ms`: log.retention.check.interval.ms as it is. `copied_max`: how many bytes may be on the disk
-    // twice, in head and sealed.
+    // `check_interval_ms`: log.retention.check.interval.ms as it is. `disk_keeper` is told what grows, and says how
+    // much may be on the disk twice, in head and sealed; it lives until stop().
     Maintenance(const Clock& clock, std::function<Partitions()> partitions,
-                std::function<std::uint64_t()> check_interval_ms, std::function<std::uint64_t()> copied_max)
+                std::function<std::uint64_t()> check_interval_ms, DiskKeeper& disk_keeper)
         : clock_(clock),
           partitions_(std::move(partitions)),
           check_interval_ms_(std::move(check_interval_ms)),
-          copied_max_(std::move(copied_max)) {}
+          disk_keeper_(disk_keeper) {}
     ~Maintenance() override { stop(); }
 
     Result<void> start();
@@ -49,6 +50,7 @@ public:
     void retain_soon() override { retentions_.wake(); }
     void watch_head(PartitionLog& partition) override { growth_.watch(partition); }
     void unwatch_head(PartitionLog& partition) override { growth_.unwatch(partition); }
+    void note_observed(std::uint64_t bytes) override { disk_keeper_.note_appended(bytes); }
     void waits_for_growth(PartitionLog& partition) override { growth_.waits(partition); }
     void has_grown(PartitionLog& partition) override { growth_.has_grown(partition); }
 
@@ -91,7 +93,7 @@ private:
     const Clock& clock_;
     const std::function<Partitions()> partitions_;
     const std::function<std::uint64_t()> check_interval_ms_;
-    const std::function<std::uint64_t()> copied_max_;
+    DiskKeeper& disk_keeper_;
     GrowthWatch growth_;
     Queue seals_;
     Queue flushes_;

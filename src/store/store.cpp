@@ -36,7 +36,7 @@ LocalStore::LocalStore(StoreEnvironment environment, const StoreOptions& options
               const std::scoped_lock lock(mutex_);
               return store_settings_.log_retention_check_interval_ms;
           },
-          [this] { return disk_keeper_.copied_max(); }),
+          disk_keeper_),
       group_keeper_(*environment_.clock, [this] { keep_groups(); }),
       trash_keeper_([this] { return keep_trash(); }),
       disk_keeper_(

@@ -23,6 +23,9 @@ namespace {
 // Of what has a bound.
 constexpr std::uint64_t kStoreMarginShare = 64;
 constexpr std::uint64_t kFileSystemMarginShare = 256;
+// A file system that is smaller can be filled faster than room is made, with disk.pressure=delete: there all appends
+// are to wait for it.
+constexpr std::uint64_t kLendsFrom = UINT64_C(4) << 30;
 // For less than that nothing is synced.
 constexpr std::uint64_t kCheckpointBytesMin = 64u << 10;
 
@@ -141,9 +144,12 @@ DiskLook LocalStore::look_at_disk() {
         const std::uint64_t size = space->blocks * space->block_bytes;
         const std::uint64_t free = space->blocks_available * space->block_bytes;
         const std::uint64_t stays_free = settings.disk_free_min_of(size);
-        nearest.left = static_cast<std::int64_t>(free) - static_cast<std::int64_t>(stays_free);
         nearest.margin = disk_margin(size, kFileSystemMarginShare);
-        nearest.bounds_appends = stays_free > 0;
+        nearest.left =
+            left_to_append(static_cast<std::int64_t>(free) - static_cast<std::int64_t>(stays_free), nearest.margin);
+        // Where the oldest may go, that is waited for before the file system itself says no.
+        nearest.bounds_appends = stays_free > 0 || settings.disk_pressure == DiskPressure::kDelete;
+        nearest.lends = settings.disk_pressure != DiskPressure::kDelete || size >= kLendsFrom;
         nearest.bound = "disk.free.min, " + std::to_string(stays_free) + " bytes";
     }
     if (settings.store_bytes_max) {
@@ -151,7 +157,7 @@ DiskLook LocalStore::look_at_disk() {
         const std::uint64_t margin = disk_margin(*settings.store_bytes_max, kStoreMarginShare);
         const std::int64_t left = left_to_append(max - static_cast<std::int64_t>(disk_bytes()), margin);
         if (left < nearest.left || !nearest.bounds_appends) {
-            nearest = {left, margin, true, "store.bytes.max, " + std::to_string(max) + " bytes"};
+            nearest = {left, margin, true, nearest.lends, "store.bytes.max, " + std::to_string(max) + " bytes"};
         }
     }
     return nearest;
@@ -164,15 +170,7 @@ std::uint64_t LocalStore::make_room(std::uint64_t bytes) {
         takes_records = store_settings_.disk_pressure == DiskPressure::kDelete;
     }
     const Maintenance::Partitions partitions = partition_logs();
-    std::uint64_t made = 0;
-    for (const auto& partition : partitions) {
-        made += partition->sealed_bytes_in_head();
-    }
-    if (made >= kCheckpointBytesMin) {
-        maintenance_.checkpoint(partitions);
-    } else {
-        made = 0;
-    }
+    std::uint64_t made = checkpoint_for_room(partitions);
     for (const auto& partition : takes_records ? partitions : Maintenance::Partitions()) {
         made += remove_upto(*partition, Position{});  // what waits for its delay
     }
@@ -188,6 +186,24 @@ std::uint64_t LocalStore::make_room(std::uint64_t bytes) {
         }
     } while (!oldest.empty());
     pressure_removed_bytes_ += made;
+    return made;
+}
+
+// Counted is what was given back: punching may fail, or be put off, and others may seal more meanwhile.
+std::uint64_t LocalStore::checkpoint_for_room(const Maintenance::Partitions& partitions) {
+    std::uint64_t copied = 0;
+    std::vector<Position> before;
+    for (const auto& partition : partitions) {
+        copied += partition->sealed_bytes_in_head();
+        before.push_back(partition->given_back_end());
+    }
+    std::uint64_t made = 0;
+    if (copied >= kCheckpointBytesMin) {
+        maintenance_.checkpoint(partitions);
+        for (std::size_t i = 0; i < partitions.size(); ++i) {
+            made += partitions[i]->given_back_end() - before[i];
+        }
+    }
     return made;
 }
 

@@ -68,7 +68,7 @@ Result<void> StoredPartition::trim(const Found& start) {
 }
 
 Result<std::shared_ptr<AppendFile>> StoredPartition::append_file() {
-    if (room_->is_near()) {
+    if (!room_->lends()) {
         return make_error(ErrorCode::kBusy, "lend", log_->directory(), "the store is near one of its bounds");
     }
     return log_->append_file();

@@ -14,7 +14,7 @@ namespace {
 struct Disk {
     DiskLook look() {
         looks.fetch_add(1);
-        return {size.load() - used.load(), 1000, true, "a bound"};
+        return {size.load() - used.load(), 1000, true, true, "a bound"};
     }
     std::uint64_t make_room(std::uint64_t bytes) {
         const std::int64_t made = std::min<std::int64_t>(static_cast<std::int64_t>(bytes), supply.load());
@@ -72,7 +72,7 @@ TEST_CASE("DiskKeeper: where no room can be made who is short of it is refused, 
     ManualClock clock(TimestampMs{0});
     DiskKeeper keeper(clock, disk.looker(), disk.maker());
     keeper.begin();
-    CHECK(keeper.room()->is_near());
+    CHECK_FALSE(keeper.room()->lends());
     CHECK(keeper.left() == 10'000);
     CHECK(keeper.room()->take(10'000));
     disk.used = 10'000;
@@ -109,6 +109,38 @@ TEST_CASE("DiskKeeper: an append that is larger than the margin has room made fo
     CHECK(disk.looks < looks + 10);
 }
 
+TEST_CASE("DiskKeeper: who was lent a file does not wait: what he appends is noted, and as much made room for ahead") {
+    Disk disk;
+    disk.supply = 1'000'000;
+    ManualClock clock(TimestampMs{0});
+    DiskKeeper keeper(clock, disk.looker(), disk.maker());
+    keeper.begin();
+    disk.used = 5000;
+    keeper.note_appended(5000);
+    CHECK(keeper.room()->left() == 5000);
+    (void)keeper.round();
+    CHECK(keeper.room()->left() == 5000 + 2 * 1000);
+    (void)keeper.round();
+    CHECK(keeper.room()->left() == 5000 + 2 * 1000);
+    disk.used += 100'000;
+    keeper.note_appended(100'000);
+    (void)keeper.round();
+    CHECK(keeper.room()->left() == 18 * 1000);  // Not more than that, however much came in.
+}
+
+TEST_CASE("DiskKeeper: where all appends have to be able to wait nobody is lent a file") {
+    ManualClock clock(TimestampMs{0});
+    DiskLook seen{1 << 30, 1000, true, true, "a bound"};
+    DiskKeeper keeper(
+        clock, [&] { return seen; }, [](std::uint64_t) { return std::uint64_t{0}; });
+    keeper.begin();
+    CHECK(keeper.room()->lends());
+    seen.lends = false;
+    (void)keeper.round();
+    CHECK_FALSE(keeper.room()->lends());
+    CHECK(keeper.room()->left() == 1 << 30);
+}
+
 TEST_CASE("DiskKeeper: without a bound nothing is counted, and takes are never refused") {
     ManualClock clock(TimestampMs{0});
     DiskLook seen;
@@ -116,13 +148,13 @@ TEST_CASE("DiskKeeper: without a bound nothing is counted, and takes are never r
         clock, [&] { return seen; }, [](std::uint64_t) { return std::uint64_t{0}; });
     keeper.begin();
     CHECK(keeper.room()->take(UINT64_C(1) << 60));
-    CHECK_FALSE(keeper.room()->is_near());
+    CHECK(keeper.room()->lends());
     CHECK_FALSE(keeper.left());
     // The file system's own end is no bound: an append finds out itself.
-    seen = {-5, 1000, false, "the disk"};
+    seen = {-5, 1000, false, true, "the disk"};
     (void)keeper.round();
     CHECK(keeper.room()->take(100));
-    CHECK_FALSE(keeper.room()->is_near());
+    CHECK(keeper.room()->lends());
 }
 
 TEST_CASE("DiskKeeper: stop() ends the waiting of who is short of room") {

@@ -28,7 +28,8 @@ const CommandSpec kLagSpec = {
     {{"json", 0, nullptr, "a JSON object in place of the table"}},
     "A row for each group and partition: COMMITTED is the offset of the next record that the\n"
     "group is to get, END that of the next record to be appended, LAG what is between. MISSED is\n"
-    "how many records were removed before the group got them; READER whether it has one now.\n",
+    "how many records it has gone past as retention was faster: those removed, and with\n"
+    "auto.offset.reset=latest those after them too. READER is whether it has one now.\n",
     "  topicfs lag /mnt/topics/orders\n"
     "  topicfs lag /mnt/topics --json | jq '[.groups[].lag] | add'\n",
 };

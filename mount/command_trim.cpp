@@ -30,8 +30,8 @@ const CommandSpec kTrimSpec = {
       "zone), or end"},
      {"json", 0, nullptr, "a JSON object in place of the table"}},
     "The log start never moves back: an offset before it is refused, a time before it changes\n"
-    "nothing, a time to come removes everything. Files that are open can read what was removed\n"
-    "for file.delete.delay.ms; then the disk has its space back.\n",
+    "nothing. Files that are open can read what was removed for file.delete.delay.ms; then the\n"
+    "disk has its space back.\n",
     "  topicfs trim /mnt/topics/orders/0 --to 120000\n"
     "  topicfs trim /mnt/topics/orders --to -1d\n",
 };
@@ -60,28 +60,41 @@ Result<Trimmed> trim(const std::string& path, const std::string& point) {
                                : system_error(errno, "trim", path);
     }
     if (asked->refused.error != 0) {
-        Error error = system_error(asked->refused.error, "", path);
-        error.detail = asked->refused.reason;
-        return error;
+        return make_error(ErrorCode::kInvalid, "", path, asked->refused.reason);
     }
     const std::size_t slash = path.rfind('/');
     return Trimmed{slash == std::string::npos ? path : path.substr(slash + 1), asked->offset, asked->position};
 }
 
-Result<std::vector<Trimmed>> trim_all(const std::string& path, const std::string& point) {
+// A partition that is refused keeps the others from nothing.
+struct Outcome {
     std::vector<Trimmed> trimmed;
+    std::vector<Error> refused;
+    void add(Result<Trimmed> one) {
+        if (one) {
+            trimmed.push_back(*std::move(one));
+        } else {
+            refused.push_back(std::move(one).error());
+        }
+    }
+};
+
+Outcome trim_all(const std::string& path, const std::string& point) {
+    Outcome outcome;
     std::error_code unknown;  // Opening it says why.
     if (!std::filesystem::is_directory(path, unknown)) {
-        TOPICFS_TRY_ASSIGN(Trimmed one, trim(path, point));
-        trimmed.push_back(std::move(one));
-        return trimmed;
+        outcome.add(trim(path, point));
+        return outcome;
     }
-    TOPICFS_TRY_ASSIGN(const JsonValue status, read_topic_status(path));
-    for (std::size_t number = 0; number < status.items("partitions").size(); ++number) {
-        TOPICFS_TRY_ASSIGN(Trimmed one, trim(path + "/" + std::to_string(number), point));
-        trimmed.push_back(std::move(one));
+    const auto status = read_topic_status(path);
+    if (!status) {
+        outcome.refused.push_back(status.error());
+        return outcome;
     }
-    return trimmed;
+    for (std::size_t number = 0; number < status->items("partitions").size(); ++number) {
+        outcome.add(trim(path + "/" + std::to_string(number), point));
+    }
+    return outcome;
 }
 
 std::string as_json(const std::vector<Trimmed>& trimmed) {
@@ -113,11 +126,14 @@ int run_trim(const CommandLine& line) {
     if (!point) {
         return fail("trim: --to is missing (see topicfs trim --help)");
     }
-    const auto trimmed = trim_all(line.argument(0), *point);
-    if (!trimmed) {
-        return fail(trimmed.error());
+    const Outcome outcome = trim_all(line.argument(0), *point);
+    const bool is_shown =
+        outcome.trimmed.empty() || print(line.has("json") ? as_json(outcome.trimmed) : as_table(outcome.trimmed));
+    int status = is_shown ? kExitDone : kExitFailed;
+    for (const Error& error : outcome.refused) {
+        status = fail(error);
     }
-    return print(line.has("json") ? as_json(*trimmed) : as_table(*trimmed)) ? kExitDone : kExitFailed;
+    return status;
 }
 
 }  // namespace topicfs

@@ -97,9 +97,10 @@ Result<std::string_view> text_in(const char (&array)[N]) {
 void show_refusal(const Result<void>& result, topicfs_refusal& into) {
     into = {};
     if (!result) {
-        const Error& error = result.error();
-        const std::string reason = error.path.empty() ? error.detail : error.path + ": " + error.detail;
+        Error error = result.error();
         into.error = to_errno(error);
+        error.operation.clear();
+        const std::string reason = error.message();
         std::memcpy(into.reason, reason.data(), std::min(reason.size(), sizeof into.reason - 1));
     }
 }
@@ -129,20 +130,27 @@ bool is_partition(const Node& node) {
 }
 
 Result<Found> find_point(Partition& partition, std::string_view text) {
-    TOPICFS_TRY_ASSIGN(const GroupPoint point, parse_group_point(text, system_clock().now()));
-    if (std::holds_alternative<GroupEarliest>(point)) {
+    const TimestampMs now = system_clock().now();
+    const auto point = parse_group_point(text, now);
+    if (!point || std::holds_alternative<GroupShift>(*point)) {
+        return make_error(ErrorCode::kInvalid, "trim to", std::string(text.substr(0, 64)),
+                          "it is none of: an offset, a time (2026-11-21T14:00, today, -15m), start, end");
+    }
+    if (std::holds_alternative<GroupEarliest>(*point)) {
         return Found{partition.start(), partition.start_offset()};
     }
-    if (std::holds_alternative<GroupLatest>(point)) {
+    if (std::holds_alternative<GroupLatest>(*point)) {
         return partition.records_end();
     }
-    if (const auto* offset = std::get_if<Offset>(&point)) {
+    if (const auto* offset = std::get_if<Offset>(&*point)) {
         return partition.find_offset(*offset);
     }
-    if (const auto* time = std::get_if<TimestampMs>(&point)) {
-        return partition.find_time(*time);
+    const auto time = std::get<TimestampMs>(*point);
+    if (time > now) {
+        return make_error(ErrorCode::kInvalid, "trim to", std::string(text.substr(0, 64)),
+                          "that time is still to come; 'end' removes everything");
     }
-    return refused(EINVAL, "it is neither an offset nor a time");
+    return partition.find_time(time);
 }
 
 Result<void> trim(Partition& partition, topicfs_trim& asked) {

@@ -53,7 +53,7 @@ struct GroupPartitionStatus {
     Offset committed;
     Offset end_offset;         // of the whole records
     std::uint64_t lag = 0;     // end_offset - committed
-    std::uint64_t missed = 0;  // records that retention took before the group got them, ever
+    std::uint64_t missed = 0;  // records passed over as retention was faster, ever: with `latest` up to the end
     bool has_reader = false;
 };
 

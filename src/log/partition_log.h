@@ -435,6 +435,9 @@ private:
     Result<void> advance_start_locked(Found start);
     Result<void> seal_upto(Position upto);
     Result<void> seal_as_far_as_can_be(Position upto);
+    Result<void> seal_for_start(Position upto);
+    Result<void> give_back_sealed();
+    Result<void> move_start(Found start);
     Result<void> give_back_due_locked(std::int64_t due_ms);
     std::uint64_t segments_disk_bytes() const;
     Result<std::optional<IndexEntry>> sealed_batch(Position position);

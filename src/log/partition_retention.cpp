@@ -221,6 +221,41 @@ Result<void> PartitionLog::seal_as_far_as_can_be(Position upto) {
     return sealed;
 }
 
+// On a full disk what was sealed before gives room to the rest: head's copy of it by a checkpoint, then itself, at once
+// and without file.delete.delay.ms.
+Result<void> PartitionLog::seal_for_start(Position upto) {
+    for (;;) {
+        const Position given_back = given_back_end();
+        const Position from = start();
+        auto sealed = seal_upto(upto);
+        if (sealed || !lacks_room(sealed.error())) {
+            return sealed;
+        }
+        TOPICFS_TRY(checkpoint_here());
+        if (given_back_end() == given_back) {
+            TOPICFS_TRY(give_back_sealed());
+        }
+        if (given_back_end() == given_back && start() == from) {
+            sealed.error().detail = "what is not compressed yet, from byte " + std::to_string(sealed_end().value) +
+                                    " on, has to be before it can be removed, which takes room";
+            return sealed;
+        }
+    }
+}
+
+// All but the last batch.
+Result<void> PartitionLog::give_back_sealed() {
+    const Position end = sealed_end();
+    if (end > start()) {
+        TOPICFS_TRY_ASSIGN(const auto last, sealed_batch(Position{end.value - 1}));
+        if (last) {
+            TOPICFS_TRY_ASSIGN(const Found found, first_record_in(*last));
+            TOPICFS_TRY(found.position > start() ? move_start(found) : Result<void>());
+        }
+    }
+    return give_back_due_locked(INT64_MAX);
+}
+
 Result<void> PartitionLog::advance_start(Found start) {
     const std::scoped_lock one(retention_mutex_);
     if (env_.read_only || failed_) {
@@ -235,8 +270,13 @@ Result<void> PartitionLog::advance_start_locked(Found start) {
         return {};
     }
     if (start.position > sealed_end()) {
-        TOPICFS_TRY(seal_upto(start.position));
+        TOPICFS_TRY(seal_for_start(start.position));
     }
+    return move_start(start);
+}
+
+// To where it is sealed.
+Result<void> PartitionLog::move_start(Found start) {
     if (start.position > durable_sealed_end_.load()) {
         TOPICFS_TRY(checkpoint_here());
         if (start.position > durable_sealed_end_.load()) {

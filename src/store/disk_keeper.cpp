@@ -111,7 +111,7 @@ std::int64_t DiskKeeper::round() {
 void DiskKeeper::note_appended(std::uint64_t bytes) {
     room_->note_used(bytes);
     noted_bytes_ += static_cast<std::int64_t>(bytes);
-    if (room_->left() < alert_left_ && clock_.monotonic_ms() >= alert_after_ms_) {
+    if (room_->left() < alert_left_ && clock_.monotonic_ms() >= look_after_ms_) {
         const std::scoped_lock lock(mutex_);
         woken_ = true;
         changed_.notify_all();
@@ -133,7 +133,7 @@ DiskLook DiskKeeper::look_locked() {
     DiskLook seen = look_();
     looked_ms_ = clock_.monotonic_ms();
     look_cost_ms_ = looked_ms_ - begin_ms;
-    alert_after_ms_ = looked_ms_ + std::max(kLookAgainMs, look_cost_ms_ * kLookShare);
+    look_after_ms_ = looked_ms_ + std::max(kLookAgainMs, look_cost_ms_ * kLookShare);
     left_ = seen.left;
     margin_ = seen.margin;
     room_->set(seen.bounds_appends ? std::optional(std::max<std::int64_t>(seen.left, 0)) : std::nullopt, seen.lends);
@@ -160,13 +160,22 @@ std::int64_t DiskKeeper::wait_ms(const DiskLook& seen) {
     return std::max(wait, look_cost_ms_ * kLookShare);
 }
 
+bool DiskKeeper::is_due_locked() const {
+    return looked_ms_ == INT64_MIN || clock_.monotonic_ms() >= look_after_ms_;
+}
+
+void DiskKeeper::look_for_figures() {
+    const std::unique_lock lock(look_mutex_, std::try_to_lock);
+    if (lock && looked_ms_ != INT64_MIN && is_due_locked()) {
+        (void)look_locked();
+    }
+}
+
 // From a thread that is about to append. It makes no room itself, as it may hold locks that this takes.
 bool DiskKeeper::when_short(std::uint64_t bytes) {
     {
         const std::scoped_lock lock(look_mutex_);
-        const std::int64_t since = looked_ms_ == INT64_MIN ? INT64_MAX : clock_.monotonic_ms() - looked_ms_;
-        const bool is_old = since >= std::max(kLookAgainMs, look_cost_ms_ * kLookShare);
-        if (is_old && look_locked().left >= static_cast<std::int64_t>(bytes)) {
+        if (is_due_locked() && look_locked().left >= static_cast<std::int64_t>(bytes)) {
             return true;
         }
     }

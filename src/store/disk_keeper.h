@@ -63,6 +63,8 @@ public:
     // Who was lent a file has appended so many bytes. Never waits for a round.
     void note_appended(std::uint64_t bytes);
 
+    // For figures: looks, unless that was done a moment ago, or never, or somebody looks just now.
+    void look_for_figures();
     // What is left until the nearer bound, where there is one. By the last look.
     std::optional<std::int64_t> left() const;
     // How many bytes may be on the disk twice for a while: half of what is left, and not less than a margin.
@@ -75,6 +77,7 @@ private:
     bool when_short(std::uint64_t bytes);
     DiskLook look();
     DiskLook look_locked();
+    bool is_due_locked() const;
     bool may_make_room();
     void tell(const DiskLook& seen);
     std::int64_t wait_ms(const DiskLook& seen);
@@ -85,9 +88,9 @@ private:
     const std::shared_ptr<AppendRoom> room_ = std::make_shared<AppendRoom>();
     std::atomic<std::int64_t> left_ = INT64_MAX;
     std::atomic<std::uint64_t> margin_ = 0;
-    std::atomic<std::int64_t> noted_bytes_ = 0;     // since the last round
-    std::atomic<std::int64_t> alert_left_ = 0;      // with less than that left a look is due
-    std::atomic<std::int64_t> alert_after_ms_ = 0;  // but not before
+    std::atomic<std::int64_t> noted_bytes_ = 0;    // since the last round
+    std::atomic<std::int64_t> alert_left_ = 0;     // with less than that left a look is due
+    std::atomic<std::int64_t> look_after_ms_ = 0;  // earlier another look says nothing new
 
     std::mutex rounds_mutex_;  // held over a round; taken first
     std::int64_t previous_left_ = INT64_MAX;

@@ -130,7 +130,7 @@ private:
     Maintenance maintenance_;
     GroupKeeper group_keeper_;
     TrashKeeper trash_keeper_;
-    DiskKeeper disk_keeper_;
+    mutable DiskKeeper disk_keeper_;
     std::atomic<std::uint64_t> pressure_removed_bytes_ = 0;  // what disk.pressure took
     BelievedTime believed_time_;                             // by the thread of trash_keeper_, or by maintain()
     ReadAhead read_ahead_;

@@ -287,6 +287,7 @@ Result<StoreFacts> LocalStore::facts() const {
     }
     facts.trash = trashed();
     facts.other_disk_bytes = other_disk_bytes(facts.topics, facts.trash);
+    disk_keeper_.look_for_figures();
     facts.room_bytes = disk_keeper_.left();
     facts.is_full = disk_keeper_.is_full();
     facts.pressure_removed_bytes = pressure_removed_bytes_;

@@ -26,6 +26,8 @@ constexpr std::uint64_t kFileSystemMarginShare = 256;
 // A file system that is smaller can be filled faster than room is made, with disk.pressure=delete: there all appends
 // are to wait for it.
 constexpr std::uint64_t kLendsFrom = UINT64_C(4) << 30;
+// A file system with less than that free is full: XFS keeps its last blocks to itself.
+constexpr std::uint64_t kFullBelow = 64u << 10;
 // For less than that nothing is synced.
 constexpr std::uint64_t kCheckpointBytesMin = 64u << 10;
 
@@ -149,6 +151,9 @@ DiskLook LocalStore::look_at_disk() {
             left_to_append(static_cast<std::int64_t>(free) - static_cast<std::int64_t>(stays_free), nearest.margin);
         // Where the oldest may go, that is waited for before the file system itself says no.
         nearest.bounds_appends = stays_free > 0 || settings.disk_pressure == DiskPressure::kDelete;
+        if (free < kFullBelow) {
+            nearest.left = std::min<std::int64_t>(nearest.left, 0);
+        }
         nearest.lends = settings.disk_pressure != DiskPressure::kDelete || size >= kLendsFrom;
         nearest.bound = "disk.free.min, " + std::to_string(stays_free) + " bytes";
     }

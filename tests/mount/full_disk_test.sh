@@ -53,6 +53,9 @@ t mkdir "$mnt/orders" "$mnt/other" "$mnt/old"
 set_to orders/.config/seal.bytes 65536
 t seq 1000 | t tee -a "$mnt/other/0" >/dev/null
 t seq 1000 | t tee -a "$mnt/old/0" >/dev/null
+t mkdir "$mnt/cut"
+set_to cut/.config/seal.ms 3600000
+t seq 600000 | t tee -a "$mnt/cut/0" >/dev/null
 t mkdir "$mnt/other/.groups/g"
 start_writer orders/0
 tell bytes 8000000
@@ -77,6 +80,11 @@ expect_equal 0 "$(status other/.status "s['groups'][0]['lag']")" "the group's la
 expect_status 0 "$TOPICFS" delete "$mnt/old"
 expect_status 0 "$TOPICFS" trim "$mnt/orders/0" --to 1000
 expect_equal '000001000' "$(t head -c 9 "$mnt/orders/0")" "the first record after the trim"
+# What is not sealed too, which takes room.
+(($(status cut/.status "s['partitions'][0]['seal_lag_bytes']") > 0)) || fail "all is sealed"
+ballast
+expect_status 0 "$TOPICFS" trim "$mnt/cut/0" --to end
+expect_equal 0 "$(t stat -c %s "$mnt/cut/0")" "what is left after the trim to the end"
 
 say "it is killed and mounted again on the full disk; nothing is lost"
 kill_daemon

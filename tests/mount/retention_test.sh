@@ -245,7 +245,9 @@ expect_equal 41 "$(t head -n 1 "$topic/0")" "the first record"
 expect_status 0 "$TOPICFS" trim "$topic/0" --to start
 expect_refusal 2 'before the log start' "$TOPICFS" trim "$topic/0" --to 39
 expect_refusal 2 'behind the log end' "$TOPICFS" trim "$topic/0" --to 101
-expect_refusal 2 'never|place|not' "$TOPICFS" trim "$topic/0" --to never
+expect_refusal 2 'none of: an offset' "$TOPICFS" trim "$topic/0" --to never
+expect_refusal 2 'none of: an offset' "$TOPICFS" trim "$topic/0" --to=-10
+expect_refusal 2 'still to come; .end. removes' "$TOPICFS" trim "$topic/0" --to "$(($(date +%Y) + 1))-01-01"
 expect_refusal 2 'is missing' "$TOPICFS" trim "$topic/0"
 expect_refusal 2 '' "$TOPICFS" trim "$scratch" --to 1
 expect_equal 41 "$(t head -n 1 "$topic/0")" "the first record after refusals"
@@ -267,6 +269,9 @@ for path in 7 7/ 7/0; do
 done
 (cd "$mnt/7" && expect_status 0 "$TOPICFS" trim . --to end)
 expect_equal "" "$(t cat "$mnt/7/0")" "what is left in a topic that is called as a partition"
+tsh 'seq 10 >> "$1/1"' "$mnt/7"
+expect_refusal 2 '7/0: offset 5 lies before the log start$' "$TOPICFS" trim "$mnt/7" --to 5
+expect_equal 6 "$(t head -n 1 "$mnt/7/1")" "the first record of the other partition"
 expect_refusal 2 'no topic|not a topic|No such' "$TOPICFS" trim "$mnt/nothing" --to end
 stop_mount
 expect_status 0 "$TOPICFS" verify "$data"

@@ -175,7 +175,8 @@ std::uint64_t LocalStore::make_room(std::uint64_t bytes) {
         takes_records = store_settings_.disk_pressure == DiskPressure::kDelete;
     }
     const Maintenance::Partitions partitions = partition_logs();
-    std::uint64_t made = checkpoint_for_room(partitions);
+    const std::uint64_t given_back = checkpoint_for_room(partitions);
+    std::uint64_t made = given_back;
     for (const auto& partition : takes_records ? partitions : Maintenance::Partitions()) {
         made += remove_upto(*partition, Position{});  // what waits for its delay
     }
@@ -190,7 +191,7 @@ std::uint64_t LocalStore::make_room(std::uint64_t bytes) {
             tried[log] = upto;
         }
     } while (!oldest.empty());
-    pressure_removed_bytes_ += made;
+    pressure_removed_bytes_ += made - given_back;
     return made;
 }
 

@@ -365,6 +365,7 @@ std::optional<Removal> FakeTopic::removal() const {
 }
 
 void FakeTopic::move(std::string name, std::optional<Removal> removal) {
+    const bool is_removed = removal.has_value();
     std::vector<std::shared_ptr<FakePartition>> partitions;
     {
         const std::lock_guard lock(mutex_);
@@ -373,7 +374,7 @@ void FakeTopic::move(std::string name, std::optional<Removal> removal) {
         partitions = partitions_;
     }
     for (const auto& partition : partitions) {
-        removal ? partition->remove() : partition->bring_back();
+        is_removed ? partition->remove() : partition->bring_back();
     }
 }
 

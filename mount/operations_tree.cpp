@@ -103,6 +103,10 @@ Result<Node> Operations::resolve_partition(const std::shared_ptr<Topic>& topic, 
     }
     const auto expected = turned_opens_.expected(thread, partition_inode_number(*topic, number));
     TOPICFS_TRY_ASSIGN(Node node, partition_node(topic, number, expected.role));
+    if (const auto known = nodes_.find(expected.node); expected.is_memory && known && known->start != node.start) {
+        // The log start has moved, and the look-up may be a stat: a writer node keeps the size that it had.
+        return partition_node(topic, number, NodeRole::kReader);
+    }
     node.id = expected.node;
     return node;
 }

@@ -12,7 +12,7 @@ TurnedOpens::Expected TurnedOpens::expected(std::uint32_t thread, std::uint64_t 
         return {};
     }
     // The look-up comes twice, so this must not forget the thread.
-    return {found->second->wanted, found->second->node};
+    return {found->second->wanted, found->second->node, found->second->is_memory};
 }
 
 void TurnedOpens::chosen(std::uint32_t thread, std::uint64_t partition_inode, std::uint64_t node) {

@@ -32,6 +32,7 @@ public:
     struct Expected {
         NodeRole role = NodeRole::kReader;
         std::uint64_t node = 0;
+        bool is_memory = false;  // of remember_writer(): a reader node does too
     };
     Expected expected(std::uint32_t thread, std::uint64_t partition_inode) const;
     // What the first of the two look-ups was given, so that the second gives the same.

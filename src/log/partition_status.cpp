@@ -105,12 +105,10 @@ std::uint64_t PartitionLog::disk_bytes() {
     std::shared_ptr<Head> open;
     {
         const std::scoped_lock lock(mutex_);
-        for (const auto& segment : *segments_) {
-            sum += segment->disk_bytes();
-        }
         open = head_;
         sum += open ? 0 : head_disk_bytes_;
     }
+    sum += segments_disk_bytes();
     if (open) {
         const auto info = open->info();
         sum += info ? info->disk_bytes : 0;
@@ -168,6 +166,7 @@ Result<PartitionStatus> PartitionLog::status() {
     const TimestampMs now = env_.clock.now();
     const std::shared_ptr<const TopicSettings> settings = this->settings();
     std::shared_ptr<Head> open;
+    std::shared_ptr<const SegmentList> all;
     {
         const std::scoped_lock lock(mutex_);
         status.sealed_end = sealed_end();
@@ -182,11 +181,12 @@ Result<PartitionStatus> PartitionLog::status() {
         status.counts.read_records = count_read_records_locked(status);
         status.head_disk_bytes = head_disk_bytes_;
         open = head_;
-        const SegmentList& all = *segments_;
-        for (std::size_t i = 0; i < all.size(); ++i) {
-            const Position to = i + 1 < all.size() ? all[i + 1]->base() : status.sealed_end;
-            status.segments.push_back({all[i]->base(), to, all[i]->kept_bytes(), all[i]->disk_bytes()});
-        }
+        all = segments_;
+    }
+    for (std::size_t i = 0; i < all->size(); ++i) {
+        Segment& segment = *(*all)[i];
+        const Position to = i + 1 < all->size() ? (*all)[i + 1]->base() : status.sealed_end;
+        status.segments.push_back({segment.base(), to, segment.kept_bytes(), segment.disk_bytes()});
     }
     if (status.seal.lag_bytes > 0) {
         status.seal.lag_ms = std::max<std::int64_t>(0, now - TimestampMs{unsealed_since_ms_.load()});

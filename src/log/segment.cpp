@@ -13,6 +13,12 @@
 
 namespace topicfs {
 
+namespace {
+
+constexpr std::uint64_t kBlockBytes = 4096;  // What the disk gives and takes back are whole ones.
+
+}  // namespace
+
 Segment::Segment(FileSystem& fs, const std::string& directory, Position base, Codec name_codec, std::uint64_t bytes,
                  std::uint64_t disk_bytes, Access access)
     : SpareFile(2),  // with the index
@@ -354,33 +360,29 @@ Result<void> Segment::append_batch(const BatchHeader& header, std::span<const st
     }
     has_tail_ = false;
     index_needs_sync_ = true;
-    note_disk_bytes(*current);
+    disk_bytes_change_ = true;
     entries_.store(number + 1, std::memory_order_release);
     bytes_.store(at + batch.size(), std::memory_order_release);
     return {};
 }
 
-void Segment::note_disk_bytes(const Files& opened) {
-    const auto segment_info = fs_.info(opened.segment);
-    const auto index_info = opened.index->info();
-    if (segment_info && index_info) {
-        disk_bytes_.store(segment_info->disk_bytes + index_info->disk_bytes, std::memory_order_relaxed);
+std::uint64_t Segment::disk_bytes() {
+    if (disk_bytes_change_.exchange(false)) {
+        const auto segment_info = fs_.info(path_);
+        const auto index_info = fs_.info(index_path_);
+        if (segment_info && index_info) {
+            disk_bytes_.store(segment_info->disk_bytes + index_info->disk_bytes, std::memory_order_relaxed);
+            const auto has_more = [](const FileInfo& info, std::uint64_t bytes) {
+                return info.disk_bytes > bytes + 2 * kBlockBytes;
+            };
+            if (has_more(*segment_info, kept_bytes()) || has_more(*index_info, index_info->size)) {
+                disk_bytes_change_ = true;
+            }
+        } else {
+            disk_bytes_change_ = true;
+        }
     }
-    has_grown_ = true;
-}
-
-// Under append_mutex_. File systems keep room behind the end of a file that grows, XFS as much as the file has, until
-// it is closed.
-void Segment::note_closed_disk_bytes() {
-    if (!has_grown_ || !closing_.expired()) {
-        return;
-    }
-    const auto segment_info = fs_.info(path_);
-    const auto index_info = fs_.info(index_path_);
-    if (segment_info && index_info) {
-        disk_bytes_.store(segment_info->disk_bytes + index_info->disk_bytes, std::memory_order_relaxed);
-    }
-    has_grown_ = false;
+    return disk_bytes_.load(std::memory_order_relaxed);
 }
 
 // Under append_mutex_. Look-ups take no notice of what stood before `front`'s end from now on.
@@ -428,7 +430,6 @@ Result<std::optional<GivenBack>> Segment::given_back() {
 }
 
 Result<void> Segment::give_back(const GivenBack& front) {
-    constexpr std::uint64_t kBlockBytes = 4096;  // What the disk takes back are whole ones.
     TOPICFS_TRY_ASSIGN(const std::shared_ptr<Files> opened, files());
     std::uint64_t upto = 0;
     {
@@ -450,8 +451,7 @@ Result<void> Segment::give_back(const GivenBack& front) {
     if (const std::uint64_t end = upto / kBlockBytes * kBlockBytes; end > kBlockBytes) {
         TOPICFS_TRY(fs_.punch_hole(opened->segment, kBlockBytes, end - kBlockBytes));
     }
-    const std::scoped_lock lock(append_mutex_);
-    note_disk_bytes(*opened);
+    disk_bytes_change_ = true;
     return {};
 }
 
@@ -512,12 +512,8 @@ Result<std::optional<Segment::Origin>> Segment::origin() {
 void Segment::close_idle() {
     const std::scoped_lock lock(append_mutex_);
     if (synced_bytes() == bytes()) {
-        {
-            const std::scoped_lock files_lock(files_mutex_);
-            closing_ = files_ ? files_ : closing_.lock();
-            keep_locked(nullptr);
-        }
-        note_closed_disk_bytes();
+        const std::scoped_lock files_lock(files_mutex_);
+        keep_locked(nullptr);
     }
 }
 

@@ -44,7 +44,9 @@ public:
     // Of the file, the batches that were not given back, as far as that is known: once it was opened.
     std::uint64_t kept_bytes() const { return bytes() - given_back_end_.load(std::memory_order_acquire); }
     std::uint64_t synced_bytes() const { return synced_bytes_.load(std::memory_order_acquire); }
-    std::uint64_t disk_bytes() const { return disk_bytes_.load(std::memory_order_relaxed); }
+    // What it takes of the disk, with its index; looked up while that may change. File systems keep room behind the end
+    // of a file that grows, XFS as much as the file has, and take it back at any time, later than its last close too.
+    std::uint64_t disk_bytes();
     const std::string& path() const { return path_; }
 
     // The batch that holds `position`. Nothing where no batch does: damage, from `gap_from` to `gap_to` (nothing: to
@@ -137,8 +139,6 @@ private:
     Error given_back_error() const;
     Result<bool> was_given_back(const std::shared_ptr<Files>& opened, std::uint64_t file_offset);
     Result<void> note_front_locked(Files& opened, const std::optional<GivenBack>& front);
-    void note_disk_bytes(const Files& opened);
-    void note_closed_disk_bytes();
     // After the index proved wrong; does nothing where somebody else did it since `seen`.
     Result<void> rebuild_index(const std::shared_ptr<Files>& seen);
     Result<std::optional<IndexEntry>> entry_where(const std::function<bool(const IndexEntry&)>& holds, bool next);
@@ -163,15 +163,14 @@ private:
     std::optional<GivenBack> given_back_;  // by append_mutex_, once the files were opened
     bool has_tail_ = false;                // by append_mutex_: there may be something behind bytes()
     std::optional<Error> sync_error_;      // by append_mutex_: of the sync before the files were to be closed
-    bool has_grown_ = false;        // by append_mutex_: disk_bytes_ is what it was while the file was open for that
-    std::weak_ptr<Files> closing_;  // by append_mutex_: somebody may still read them
     bool rebuilt_ = false;  // by append_mutex_: the index was rebuilt by this process, a second time is of no use
     std::atomic<std::uint64_t> given_back_end_{0};  // in the file: where batches begin; known once it was opened
     std::atomic<std::uint64_t> first_entry_{0};     // of the index: those before it were given back
     std::atomic<std::uint64_t> entries_{0};
     std::atomic<std::uint64_t> bytes_;
     std::atomic<std::uint64_t> synced_bytes_;
-    std::atomic<std::uint64_t> disk_bytes_;
+    std::atomic<std::uint64_t> disk_bytes_;       // as last looked up
+    std::atomic<bool> disk_bytes_change_{false};  // perhaps, since then
     std::atomic<bool> index_needs_sync_{false};
 };
 

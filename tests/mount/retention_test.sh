@@ -255,13 +255,24 @@ expect_status 0 "$TOPICFS" trim "$topic" --to 2000-01-01 --json
 expect_equal 41 "$(t head -n 1 "$topic/0")" "the first record after an early time"
 restart
 expect_equal 41 "$(t head -n 1 "$topic/0")" "the first record after a restart"
+# Who has appended and looks at the file himself sees no other size than all others.
+t python3 - "$TOPICFS" "$topic/0" >"$scratch/sizes" <<'END'
+import os, subprocess, sys
+topicfs, partition = sys.argv[1:]
+with open(partition, "ab") as file:
+    file.write(b"101\n102\n")
+before = os.stat(partition).st_size
+subprocess.run([topicfs, "trim", partition, "--to", "100"], check=True, timeout=20, stdout=subprocess.DEVNULL)
+print(before, os.stat(partition).st_size)
+END
+expect_equal "189 8" "$(<"$scratch/sizes")" "the sizes before and after a trim"
 expect_status 0 "$TOPICFS" trim "$topic" --to end
 expect_equal "" "$(t cat "$topic/0")" "what is left"
 kill_daemon
 mount_over
-expect_equal 100 "$(start_of "$topic")" "the log start after a death"
-tsh 'echo 101 >> "$1/0"' "$topic"
-expect_equal 101 "$(t cat "$topic/0")" "what came then"
+expect_equal 102 "$(start_of "$topic")" "the log start after a death"
+tsh 'echo 103 >> "$1/0"' "$topic"
+expect_equal 103 "$(t cat "$topic/0")" "what came then"
 t mkdir "$mnt/7"
 tsh 'seq 10 >> "$1/0"; echo 2 > "$1/.config/num.partitions"' "$mnt/7"
 for path in 7 7/ 7/0; do

@@ -3,6 +3,8 @@
 #include "unit/log/outside_writer.h"
 #include "unit/log/partition_fixture.h"
 
+#include <fcntl.h>
+
 using namespace topicfs;
 using namespace topicfs::test;
 
@@ -163,6 +165,29 @@ TEST_CASE("PartitionStatus: the disk figure is what du says of the directory, op
     fixture.restart();
     CHECK(fixture.status().disk_bytes() == du(fixture));
     CHECK(fixture.log->disk_bytes() == du(fixture));
+}
+
+TEST_CASE("PartitionStatus: the disk figure follows what a file system keeps behind a segment's end and takes back") {
+    PartitionFixture fixture;
+    fixture.append(lines(50'000));
+    fixture.clock.advance(20);
+    fixture.seal();
+    const std::string path = std::string(kPartitionDirectory) + "/" + segment_file_name(Position{0}, Codec::kLz4);
+    const auto size = fixture.real->info(path)->size;
+    const auto file = open_file(*fixture.real, path, O_RDWR);
+    REQUIRE(file);
+    if (::fallocate(file->fd.get(), FALLOC_FL_KEEP_SIZE, static_cast<off_t>(size), 1 << 20) != 0) {
+        WARN("skipped: no room can be kept behind the end of a file here");
+        return;
+    }
+    CHECK(fixture.status().disk_bytes() == du(fixture));
+    REQUIRE(fixture.log->checkpoint());
+    fixture.log->close_idle();
+    CHECK(fixture.status().disk_bytes() == du(fixture));
+    const std::uint64_t before = fixture.status().disk_bytes();
+    REQUIRE(fixture.real->truncate(*file, size));
+    CHECK(fixture.status().disk_bytes() == du(fixture));
+    CHECK(fixture.log->disk_bytes() <= before - (1 << 20));
 }
 
 TEST_CASE("PartitionStatus: times of many hundredths of a second take room, and the disk figure knows it") {

@@ -73,6 +73,11 @@ std::function<void(const std::shared_ptr<Segment>&)> PartitionLog::note_probe() 
 }
 
 Result<std::uint64_t> PartitionLog::count_in_head(Position from, Position to) {
+    return count_with(from, to, [this](Position at, std::span<std::byte> into) { return read_unnoted(at, into); });
+}
+
+template <typename Read>
+Result<std::uint64_t> PartitionLog::count_with(Position from, Position to, Read read) {
     if (from >= to) {
         return std::uint64_t{0};
     }
@@ -81,7 +86,7 @@ Result<std::uint64_t> PartitionLog::count_in_head(Position from, Position to) {
     std::uint64_t count = 0;
     while (from < to) {
         const std::size_t want = std::min<std::uint64_t>(window.size(), to - from);
-        TOPICFS_TRY_ASSIGN(const std::size_t have, read_unnoted(from, std::span(window).first(want)));
+        TOPICFS_TRY_ASSIGN(const std::size_t have, read(from, std::span(window).first(want)));
         if (have == 0) {
             break;
         }
@@ -91,8 +96,20 @@ Result<std::uint64_t> PartitionLog::count_in_head(Position from, Position to) {
     return count;
 }
 
-// The log end, with the number of whole records before it. What was counted of head is not counted again.
+// The log end, with the number of whole records before it. What was counted of head is not counted again. No batch is
+// decoded for that: head is read, also where it is sealed meanwhile, and where it is given back too the batches know
+// the number.
 Result<Found> PartitionLog::log_end() {
+    for (;;) {
+        bool again = false;
+        auto found = log_end_once(again);
+        if (!found || !again) {
+            return found;
+        }
+    }
+}
+
+Result<Found> PartitionLog::log_end_once(bool& again) {
     const SealedEnd sealed = sealed_end_pair();
     TOPICFS_TRY_ASSIGN(const Position log_end, end());
     Position from = sealed.position;
@@ -104,7 +121,13 @@ Result<Found> PartitionLog::log_end() {
             counted = counted_;
         }
     }
-    TOPICFS_TRY_ASSIGN(const std::uint64_t more, count_in_head(from, log_end));
+    TOPICFS_TRY_ASSIGN(const std::uint64_t more, count_with(from, log_end, [&](Position at, std::span<std::byte> into) {
+                           auto got = read_head(at, into, again);
+                           return got && again ? Result<std::size_t>(0) : std::move(got);
+                       }));
+    if (again) {
+        return Found{};
+    }
     const std::scoped_lock lock(mutex_);
     if (log_end > counted_to_) {
         counted_to_ = log_end;

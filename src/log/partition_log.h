@@ -373,7 +373,10 @@ private:
     Result<Found> found_at(Position position);
     Result<Found> find_in_head(Offset offset);
     Result<Found> log_end();
+    Result<Found> log_end_once(bool& again);
     Result<std::uint64_t> count_in_head(Position from, Position to);
+    template <typename Read>
+    Result<std::uint64_t> count_with(Position from, Position to, Read read);
     SealedEnd sealed_end_pair() const;
     Result<Found> found_behind_loss(Position position, const SealedEnd& sealed);
     Result<Found> begin_of_record(Offset offset, Position inside);

@@ -205,7 +205,8 @@ Result<std::uint64_t> PartitionLog::make_room(Position upto) {
 
 std::uint64_t PartitionLog::segments_disk_bytes() const {
     std::uint64_t sum = 0;
-    for (const auto& segment : *segments()) {
+    const std::shared_ptr<const SegmentList> all = segments();
+    for (const auto& segment : *all) {
         sum += segment->disk_bytes();
     }
     return sum;

@@ -174,7 +174,8 @@ public:
         std::optional<std::uint64_t> stored_bytes;  // what is more than that may go, the oldest first
     };
     // Moves the log start on, to the batch: past those in which all is older than `oldest`, and past those without
-    // which as many stored bytes are left as are to be kept. What is unsealed counts, and is sealed where it is to go.
+    // which as many stored bytes are left as are to be kept. What is unsealed is sealed where some of it is to go; as
+    // stored bytes it counts when it is sealed, and no more than that many bytes stay unsealed.
     // A record that begins in a batch that goes and ends in one that is kept for its time stays, as a whole.
     Result<void> retain(const Retention& retention);
     // As retention.ms and retention.bytes say; by time where it is known, `now`.

@@ -103,13 +103,13 @@ Result<std::optional<Found>> PartitionLog::start_by_time(TimestampMs oldest) {
 }
 
 // Where the log starts when no more is left than `stored_bytes` and what one batch has beyond; nothing where nothing
-// has to go.
+// has to go. What is unsealed does not count, as nobody knows yet what it will take; no more than `stored_bytes` are.
 Result<std::optional<Found>> PartitionLog::start_by_bytes(std::uint64_t stored_bytes) {
-    TOPICFS_TRY_ASSIGN(Position log_end, observe());
+    TOPICFS_TRY_ASSIGN(const Position log_end, observe());
     if (log_end - sealed_end() > stored_bytes) {
         TOPICFS_TRY(seal_as_far_as_can_be(log_end));
     }
-    std::uint64_t behind = log_end - std::min(log_end, sealed_end());
+    std::uint64_t behind = 0;
     const std::shared_ptr<const SegmentList> all = segments();
     std::optional<IndexEntry> first;
     for (auto segment = all->rbegin(); segment != all->rend(); ++segment) {

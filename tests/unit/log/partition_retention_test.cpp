@@ -96,16 +96,19 @@ TEST_CASE("Retention: one byte more than some batches have keeps the next one") 
     CHECK(p.log->start_offset().value == 6);
 }
 
-TEST_CASE("Retention: by bytes what is unsealed counts, and is sealed where that is what it takes") {
+TEST_CASE("Retention: by bytes what is unsealed does not count, and is sealed where it is more than that") {
     Retained p;
     p.add_lines(10);
     p.append(std::string(2000, 'x') + "\n");
-    REQUIRE(p.log->retain(by_bytes(3000)));
-    CHECK(p.log->sealed_end().value == 1000);
     const std::uint64_t batch = p.status().segments.front().stored_bytes;
-    CHECK(p.log->start_offset().value == 10 - (999 + batch - 1) / batch);
-    REQUIRE(p.log->retain(by_bytes(1000)));
+    REQUIRE(p.log->retain(by_bytes(2001)));
+    CHECK(p.log->sealed_end().value == 1000);
+    CHECK(p.log->start_offset().value == 0);  // The unsealed may take next to nothing once it is compressed.
+    REQUIRE(p.log->retain(by_bytes(3 * batch)));
     CHECK(p.log->sealed_end() == p.log->end().value());
+    const std::uint64_t last = p.status().segments.back().stored_bytes;
+    REQUIRE(last < 3 * batch);
+    CHECK(p.log->start_offset().value == 10 - (3 * batch - last + batch - 1) / batch);
 }
 
 TEST_CASE("Retention: by time a batch goes when all of it is too old, and head does") {
@@ -156,7 +159,7 @@ TEST_CASE("Retention: a record that a kept batch ends in stays whole by time, an
         CHECK(p.from_start() == "first half\ntwo\nthree\nfour\n");
     }
     SECTION("by bytes") {
-        std::uint64_t stored = 5;
+        std::uint64_t stored = 0;
         for (const auto& segment : p.status().segments) {
             stored += segment.base.value > 0 ? segment.stored_bytes : 0;
         }

@@ -72,7 +72,7 @@ std::function<void(const std::shared_ptr<Segment>&)> PartitionLog::note_probe() 
     };
 }
 
-Result<std::uint64_t> PartitionLog::count_in_head(Position from, Position to) {
+Result<std::uint64_t> PartitionLog::count_between(Position from, Position to) {
     return count_with(from, to, [this](Position at, std::span<std::byte> into) { return read_unnoted(at, into); });
 }
 
@@ -366,7 +366,7 @@ Result<Found> PartitionLog::found_at(Position position) {
         ended = piece->entry().base_offset.value + count_records(bytes, delimiter);
         last = bytes.back();
     } else {
-        TOPICFS_TRY_ASSIGN(const std::uint64_t counted, count_in_head(sealed.position, position));
+        TOPICFS_TRY_ASSIGN(const std::uint64_t counted, count_between(sealed.position, position));
         ended = sealed.offset.value + counted;
         TOPICFS_TRY_ASSIGN(const std::size_t have, read_unnoted(before, std::span(&last, 1)));
         if (have == 0) {

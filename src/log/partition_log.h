@@ -375,7 +375,7 @@ private:
     Result<Found> find_in_head(Offset offset);
     Result<Found> log_end();
     Result<Found> log_end_once(bool& again);
-    Result<std::uint64_t> count_in_head(Position from, Position to);
+    Result<std::uint64_t> count_between(Position from, Position to);
     template <typename Read>
     Result<std::uint64_t> count_with(Position from, Position to, Read read);
     SealedEnd sealed_end_pair() const;

@@ -73,7 +73,7 @@ Offset PartitionLog::opened_offset() {
         }
         sealed = {sealed_end_.load(), sealed_end_offset_};
     }
-    const auto counted = count_in_head(sealed.position, opened_end_);
+    const auto counted = count_between(sealed.position, opened_end_);
     if (!counted) {
         return sealed.offset;
     }

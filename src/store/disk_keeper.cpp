@@ -161,7 +161,7 @@ std::int64_t DiskKeeper::wait_ms(const DiskLook& seen) {
 }
 
 bool DiskKeeper::is_due_locked() const {
-    return looked_ms_ == INT64_MIN || clock_.monotonic_ms() >= look_after_ms_;
+    return clock_.monotonic_ms() >= look_after_ms_;
 }
 
 void DiskKeeper::look_for_figures() {

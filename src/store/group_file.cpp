@@ -202,7 +202,7 @@ Result<void> StoredGroup::change_attributes(const AttributesChange& change) {
     {
         const std::scoped_lock lock(mutex_);
         before = attributes_;
-        apply_change(attributes_, change, env_.clock.now().value * 1'000'000);
+        apply_change(attributes_, change, now_ns(env_.clock));
     }
     auto saved = save();
     if (!saved && !is_saved()) {

@@ -22,7 +22,7 @@ Result<std::shared_ptr<Topic>> Store::create_topic(std::string_view name) {
     attributes.uid = geteuid();
     attributes.gid = getegid();
     attributes.mode = 0755;
-    attributes.atime_ns = attributes.mtime_ns = attributes.ctime_ns = system_clock().now().value * 1'000'000;
+    attributes.atime_ns = attributes.mtime_ns = attributes.ctime_ns = now_ns(system_clock());
     return create_topic(name, attributes);
 }
 
@@ -239,7 +239,7 @@ Result<void> LocalStore::change_state(T& part, const char* operation, std::strin
 Result<void> LocalStore::change_attributes(const AttributesChange& change) {
     return change_state<Attributes>(attributes_, "change", environment_.directory,
                                     [&](Attributes& attributes) -> Result<void> {
-                                        apply_change(attributes, change, environment_.clock->now().value * 1'000'000);
+                                        apply_change(attributes, change, now_ns(*environment_.clock));
                                         return {};
                                     });
 }

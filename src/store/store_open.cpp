@@ -210,7 +210,7 @@ Result<void> LocalStore::create_files() {
     attributes_.uid = geteuid();
     attributes_.gid = getegid();
     attributes_.mode = 0755;
-    attributes_.atime_ns = attributes_.mtime_ns = attributes_.ctime_ns = environment_.clock->now().value * 1'000'000;
+    attributes_.atime_ns = attributes_.mtime_ns = attributes_.ctime_ns = now_ns(*environment_.clock);
     TOPICFS_TRY(save_state(true));
     // Last, as it is what makes the directory a store.
     id_ = random_id();

@@ -54,7 +54,7 @@ Result<std::shared_ptr<Topic>> LocalStore::trashed_topic(std::string_view name) 
 }
 
 void LocalStore::note_change_of_root_locked() {
-    attributes_.mtime_ns = attributes_.ctime_ns = environment_.clock->now().value * 1'000'000;
+    attributes_.mtime_ns = attributes_.ctime_ns = now_ns(*environment_.clock);
 }
 
 // For changing it.

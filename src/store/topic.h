@@ -237,8 +237,10 @@ private:
     std::string name_;
 };
 
-// Applies `change` at `now_ns`.
-void apply_change(Attributes& attributes, const AttributesChange& change, std::int64_t now_ns);
+// The time by `clock`, as attributes have it.
+std::int64_t now_ns(const Clock& clock);
+// Applies `change`, made at `at_ns`.
+void apply_change(Attributes& attributes, const AttributesChange& change, std::int64_t at_ns);
 
 // "uid gid mode atime mtime ctime", mode in octal; and back, false where it is not that.
 std::string encode_attributes(const Attributes& attributes);

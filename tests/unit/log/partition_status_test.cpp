@@ -228,6 +228,34 @@ TEST_CASE("PartitionStatus: where head cannot be read the figures are as last kn
     CHECK(status->end_offset == Offset{17});
 }
 
+TEST_CASE("PartitionStatus: to count what is in head decodes no batch, also where it is sealed meanwhile") {
+    const bool given_back = GENERATE(false, true);
+    CAPTURE(given_back);
+    PartitionFixture fixture;
+    fixture.kill();
+    FaultFileSystem faults(*fixture.real);
+    auto opened = PartitionLog::open({faults, fixture.clock, fixture.cache, nullptr}, kPartitionDirectory,
+                                     std::make_shared<TopicSettings>(), false);
+    REQUIRE(opened);
+    PartitionLog& log = **opened;
+    const std::string text = lines(100'000);  // is read in several pieces
+    REQUIRE(log.append(std::as_bytes(std::span(text))));
+    bool sealed = false;
+    faults.observe([&](std::string_view name, const std::string& path) {
+        if (!sealed && name == "pread" && path.find(".head") != std::string::npos) {
+            sealed = true;
+            REQUIRE(log.seal_due(fixture.builder, true));
+            REQUIRE((!given_back || log.checkpoint()));
+        }
+    });
+    const auto status = log.status();
+    REQUIRE(sealed);
+    REQUIRE(status);
+    CHECK(status->end_offset == Offset{100'000});
+    CHECK(status->counts.sealed_bytes == text.size());
+    CHECK(fixture.cache.counts().misses == 0);
+}
+
 TEST_CASE("PartitionStatus: failures behind the appends are counted by what failed, each time") {
     PartitionFixture fixture;
     CHECK(fixture.status().counts.seal_failures == 0);

@@ -19,6 +19,8 @@ namespace {
 // A reply takes far less; who holds a view for longer lets it be given back later.
 constexpr std::chrono::milliseconds kPinPatience{100};
 constexpr std::int64_t kRetryMs = 1000;
+// A check seals no more than that. What is more is the sealer's, which lets other partitions have their turn.
+constexpr std::uint64_t kSealBatchesMax = 16;
 
 }  // namespace
 
@@ -212,9 +214,9 @@ std::uint64_t PartitionLog::segments_disk_bytes() const {
     return sum;
 }
 
-// On a full disk what is sealed can go all the same, and makes room for the rest.
+// As far as a check may. On a full disk what is sealed can go all the same, and makes room for the rest.
 Result<void> PartitionLog::seal_as_far_as_can_be(Position upto) {
-    auto sealed = seal_upto(upto);
+    auto sealed = seal_upto(std::min(upto, sealed_end() + kSealBatchesMax * settings()->seal_bytes));
     if (!sealed && lacks_room(sealed.error())) {
         note_failed(Work::kSeal, sealed.error());
         return {};

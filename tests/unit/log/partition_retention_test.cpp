@@ -111,6 +111,26 @@ TEST_CASE("Retention: by bytes what is unsealed does not count, and is sealed wh
     CHECK(p.log->start_offset().value == 10 - (3 * batch - last + batch - 1) / batch);
 }
 
+TEST_CASE("Retention: a check seals a few batches at most, and the next ones go on") {
+    const bool is_by_time = GENERATE(false, true);
+    CAPTURE(is_by_time);
+    TopicSettings settings = settings_of(Codec::kLz4, 1u << 20);
+    settings.seal_bytes = 10;
+    PartitionFixture p(settings);
+    p.append(std::string(1000, '\n'));
+    p.clock.advance(100);
+    const PartitionLog::Retention retention = is_by_time ? by_time(p.clock.now()) : by_bytes(1);
+    REQUIRE(p.log->retain(retention));
+    CHECK(p.log->sealed_end().value > 0);
+    CHECK(p.log->sealed_end().value < 500);
+    CHECK(p.log->start().value > 0);
+    for (int checks = 1; p.log->sealed_end().value < 1000; ++checks) {
+        REQUIRE(checks < 10);
+        REQUIRE(p.log->retain(retention));
+    }
+    CHECK(p.log->start().value == (is_by_time ? 1000 : 990));
+}
+
 TEST_CASE("Retention: by time a batch goes when all of it is too old, and head does") {
     Retained p;
     const TimestampMs begin = p.clock.now();
